@@ -1,0 +1,123 @@
+"""The one error tree. Each error has a code for programs and a catalogue key for people.
+
+StudioError
+├── BadRequestError            the bytes make no sense
+├── NotAuthenticatedError      nobody is signed in
+├── SignInFailedError          unknown name, wrong password or disabled account: one text for all
+├── NotPermittedError          the role does not allow it
+├── CrossSiteError             the request came from another site
+├── PasswordChangeRequiredError
+├── NotFoundError              it is not there, or not yours
+├── ConflictError              the state forbids it
+├── InvalidRequestError        some fields are wrong; `errors` names each
+├── QuotaExceededError
+├── TooManyJobsError
+├── RateLimitedError
+├── PayloadTooLargeError
+├── UnsupportedMediaTypeError
+├── EngineUnavailableError
+└── UnavailableError           the database is away, the disk is full
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+Params = Mapping[str, str | int | float]
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One wrong field: its name as the outside writes it, and the catalogue key of the reason."""
+
+    field: str
+    key: str
+    params: Params = field(default_factory=dict)
+
+
+class StudioError(Exception):
+    """Base of all errors that are meant for people; `key` and `params` name the text in the catalogue."""
+
+    code: ClassVar[str] = "internal-error"
+
+    def __init__(self, key: str = "", /, **params: str | int | float) -> None:
+        self.key = key or f"error.{self.code}"
+        self.params: Params = params
+        super().__init__(self.key)
+
+
+class BadRequestError(StudioError):
+    code = "bad-request"
+
+
+class NotAuthenticatedError(StudioError):
+    code = "not-authenticated"
+
+
+class SignInFailedError(StudioError):
+    code = "sign-in-failed"
+
+
+class NotPermittedError(StudioError):
+    code = "not-permitted"
+
+
+class CrossSiteError(StudioError):
+    code = "cross-site"
+
+
+class PasswordChangeRequiredError(StudioError):
+    code = "password-change-required"
+
+
+class NotFoundError(StudioError):
+    code = "not-found"
+
+
+class ConflictError(StudioError):
+    code = "conflict"
+
+
+class InvalidRequestError(StudioError):
+    code = "invalid-request"
+
+    def __init__(self, errors: Sequence[FieldError]) -> None:
+        self.errors = tuple(errors)
+        super().__init__()
+
+
+class QuotaExceededError(StudioError):
+    code = "quota-exceeded"
+
+    def __init__(self, *, needed: int, remaining: int, retry_after: int) -> None:
+        """`retry_after` is the number of seconds until the next day begins."""
+        self.retry_after = retry_after
+        super().__init__(needed=needed, remaining=remaining)
+
+
+class TooManyJobsError(StudioError):
+    code = "too-many-jobs"
+
+
+class RateLimitedError(StudioError):
+    code = "rate-limited"
+
+    def __init__(self, *, retry_after: int) -> None:
+        self.retry_after = retry_after
+        super().__init__(seconds=retry_after)
+
+
+class PayloadTooLargeError(StudioError):
+    code = "payload-too-large"
+
+
+class UnsupportedMediaTypeError(StudioError):
+    code = "unsupported-media-type"
+
+
+class EngineUnavailableError(StudioError):
+    code = "engine-unavailable"
+
+
+class UnavailableError(StudioError):
+    code = "unavailable"

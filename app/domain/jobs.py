@@ -1,0 +1,87 @@
+"""Jobs and the pictures they make: states, the moves between them, and what is known of each."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Final
+
+
+class JobState(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+UNFINISHED: Final = frozenset({JobState.QUEUED, JobState.RUNNING})
+# Running goes back to queued when the server stops or the engine child is lost.
+MOVES: Final = {
+    JobState.QUEUED: frozenset({JobState.RUNNING, JobState.CANCELLED}),
+    JobState.RUNNING: frozenset({JobState.QUEUED, JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED}),
+    JobState.SUCCEEDED: frozenset[JobState](),
+    JobState.FAILED: frozenset[JobState](),
+    JobState.CANCELLED: frozenset[JobState](),
+}
+MAX_LOSSES: Final = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One click. `attempt` grows with each claim and fences late results; `losses` counts crashes under it."""
+
+    seq: int
+    id: str
+    user_id: int
+    username: str
+    department: str
+    state: JobState
+    prompt: str
+    negative_prompt: str
+    width: int
+    height: int
+    steps: int
+    guidance_scale: float
+    seed: int
+    count: int
+    exact: bool
+    cost: int
+    work: float
+    day: date
+    attempt: int
+    losses: int
+    revision: int
+    error_code: str | None
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """One finished picture; `path` is relative to the outputs directory, `seconds` the time it took to make."""
+
+    seq: int
+    id: str
+    job_id: str
+    user_id: int
+    index: int
+    seed: int
+    width: int
+    height: int
+    path: str
+    sha256: str
+    size: int
+    seconds: float
+    favourite: bool
+    created_at: datetime
+    prompt: str
+    negative_prompt: str
+    steps: int
+    guidance_scale: float
+
+
+def picture_id(job_id: str, index: int) -> str:
+    """The same picture of the same job always gets the same id, so a second attempt replaces its own file."""
+    return hashlib.sha256(f"{job_id}/{index}".encode()).hexdigest()[:16]

@@ -1,0 +1,174 @@
+"""What the flows need from the machine: pixels, a disk and a clock. Real parts and fakes obey the same tests."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Wall-clock time, aware, in UTC."""
+
+    def now(self) -> datetime: ...
+
+
+class EngineState(StrEnum):
+    """`starting` until the child answers; `failed` keeps its reason until the next try."""
+
+    STARTING = "starting"
+    DOWNLOADING = "downloading"
+    LOADING = "loading"
+    READY = "ready"
+    FAILED = "failed"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineStatus:
+    """What the engine is doing. `reason` is a catalogue key with `params`; `progress` is 0..1 or None."""
+
+    state: EngineState
+    model: str = ""
+    device: str = ""
+    demo: bool = False
+    progress: float | None = None
+    reason: str = ""
+    params: Mapping[str, str | int | float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureOrder:
+    """One picture to make: its place in the job and its own seed."""
+
+    index: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineRequest:
+    """Pixels wanted. Knows no users, quota, files or HTTP. Sides in pixels; `prompt` is free of control tokens."""
+
+    job_id: str
+    attempt: int
+    prompt: str
+    negative_prompt: str
+    width: int
+    height: int
+    steps: int
+    guidance_scale: float
+    pictures: tuple[PictureOrder, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepDone:
+    """Denoising step `step` (1..steps) of picture `index` has ended."""
+
+    index: int
+    step: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureMade:
+    """An encoded PNG. `seconds` is the time it took; `facts` is what making it again would need:
+    model, revision, dtype, device, library versions."""
+
+    index: int
+    seed: int
+    png: bytes = field(repr=False)
+    seconds: float
+    facts: Mapping[str, str]
+
+
+EngineEvent = StepDone | PictureMade
+
+
+class EngineCancelledError(Exception):
+    """The run was cancelled; it ended within one denoising step."""
+
+
+class EngineLostError(Exception):
+    """The engine child died, hung or was stopped under the run; the same request may be tried again."""
+
+
+class EngineRunError(Exception):
+    """The run itself failed and would fail again: `code` is the job's error code (see `messages`)."""
+
+    def __init__(self, code: str) -> None:
+        self.code = code
+        super().__init__(code)
+
+
+class Engine(Protocol):
+    """One place that makes pictures, one request at a time. Methods may be called from any thread."""
+
+    def start(self) -> None:
+        """Begin to load; returns at once."""
+
+    def stop(self, timeout: float) -> None:
+        """End the running step and the child; after `timeout` seconds the child is killed. A running
+        `run` raises EngineLostError."""
+
+    def status(self) -> EngineStatus: ...
+
+    def run(self, request: EngineRequest) -> Iterator[EngineEvent]:
+        """Yield events until all pictures are made.
+
+        Raises EngineCancelledError, EngineLostError or EngineRunError (`out-of-memory`, `invalid-pixels`,
+        `prompt-too-long`, `engine-error`).
+        """
+
+    def cancel(self, job_id: str) -> None:
+        """End the run of that job within one denoising step; nothing happens if it is not running."""
+
+    def count_tokens(self, text: str) -> int | None:
+        """Tokens of the prompt for the loaded model; None while no tokenizer is known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredPicture:
+    """What storage knows of a kept picture; `path` is relative to the outputs directory."""
+
+    path: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureRecipe:
+    """Everything needed to make a picture again, and to name its file. `local_time` is in the configured zone."""
+
+    picture_id: str
+    username: str
+    local_time: datetime
+    prompt: str
+    negative_prompt: str
+    width: int
+    height: int
+    steps: int
+    guidance_scale: float
+    seed: int
+    facts: Mapping[str, str]
+
+
+class Vault(Protocol):
+    """Pictures on disk. A file is written whole or not at all."""
+
+    def path_of(self, recipe: PictureRecipe) -> str:
+        """The relative path that `keep` writes to; a function of id, name, time and seed alone."""
+
+    def keep(self, recipe: PictureRecipe, png: bytes) -> StoredPicture:
+        """Write the picture with its metadata, and its thumbnail. Raises UnavailableError when the disk is full."""
+
+    def discard(self, path: str, picture_id: str) -> None:
+        """Remove picture and thumbnail if they are there."""
+
+    def original(self, path: str) -> Path:
+        """Absolute path of the original. Raises NotFoundError if it is gone."""
+
+    def thumbnail(self, path: str, picture_id: str) -> Path:
+        """Absolute path of the WebP thumbnail, made again if it is gone. Raises NotFoundError with the original."""
+
+    def sweep(self) -> int:
+        """Remove half-written files that a crash left; answers how many."""
