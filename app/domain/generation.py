@@ -165,7 +165,6 @@ def picture_seed(seed: int, index: int) -> int:
     return (seed + index) % SEEDS
 
 
-
 def _is_blank(text: str) -> bool:
     return all(unicodedata.category(character)[0] in "ZC" for character in text)
 

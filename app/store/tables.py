@@ -1,0 +1,225 @@
+"""The tables. What reports may read is CONTRACT §5; everything else is ours to change by a migration."""
+
+from typing import Any, Final
+
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    UniqueConstraint,
+)
+from sqlalchemy.schema import SchemaItem
+
+from app.store.types import UtcDateTime, counter, name, text
+
+metadata: Final = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _table(label: str, *items: SchemaItem) -> Table:
+    return Table(label, metadata, *items, mysql_engine="InnoDB", mysql_charset="utf8mb4", mysql_collate="utf8mb4_bin")
+
+
+def _id() -> Column[int]:
+    return Column("id", counter(), primary_key=True, autoincrement=True)
+
+
+def _owner(**options: Any) -> Column[int]:  # noqa: ANN401 - passed through to Column
+    return Column("user_id", counter(), ForeignKey("users.id"), nullable=False, **options)
+
+
+def _time(label: str, *, nullable: bool = False) -> Column[Any]:
+    return Column(label, UtcDateTime(), nullable=nullable)
+
+
+roles = _table(
+    "roles",
+    Column("name", name(16), primary_key=True),
+    Column("quota_daily", Integer, nullable=False),
+    Column("max_waiting", Integer, nullable=False),
+    Column("max_side", Integer, nullable=False),
+    Column("max_steps", Integer, nullable=False),
+    Column("max_count", Integer, nullable=False),
+    CheckConstraint("quota_daily >= -1", name="quota_daily"),
+    CheckConstraint("max_waiting >= 20", name="max_waiting"),
+)
+
+users = _table(
+    "users",
+    _id(),
+    Column("username", name(32), nullable=False, unique=True),
+    Column("display_name", name(64), nullable=False),
+    Column("department", name(64), nullable=False),
+    Column("role", name(16), ForeignKey("roles.name"), nullable=False),
+    Column("quota_daily", Integer),
+    Column("password_hash", name(255), nullable=False),
+    Column("must_change_password", Boolean, nullable=False),
+    Column("language", name(16)),
+    # Grows with every change of one of the user's jobs: what a long poll compares.
+    Column("job_revision", counter(), nullable=False),
+    _time("created_at"),
+    _time("disabled_at", nullable=True),
+    Column("disabled_reason", text()),
+    CheckConstraint("quota_daily >= -1", name="quota_daily"),
+)
+
+sessions = _table(
+    "sessions",
+    _id(),
+    Column("token_hash", name(64), nullable=False, unique=True),
+    _owner(index=True),
+    _time("created_at"),
+    _time("last_seen_at"),
+    _time("expires_at"),
+    Column("ip_address", name(64), nullable=False),
+    Column("user_agent", name(256), nullable=False),
+)
+
+api_tokens = _table(
+    "api_tokens",
+    Column("id", name(12), primary_key=True),
+    Column("secret_hash", name(64), nullable=False),
+    _owner(index=True),
+    Column("name", name(64), nullable=False),
+    Column("scopes", name(64)),
+    _time("created_at"),
+    _time("expires_at"),
+    _time("last_used_at", nullable=True),
+    _time("revoked_at", nullable=True),
+)
+
+jobs = _table(
+    "jobs",
+    Column("seq", counter(), primary_key=True, autoincrement=True),
+    Column("id", name(16), nullable=False, unique=True),
+    _owner(),
+    Column("department", name(64), nullable=False),
+    Column("state", name(16), nullable=False),
+    Column("prompt", text(), nullable=False),
+    Column("negative_prompt", text(), nullable=False),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("steps", Integer, nullable=False),
+    Column("guidance_scale", Double, nullable=False),
+    Column("seed", counter(), nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("exact", Boolean, nullable=False),
+    Column("cost", Integer, nullable=False),
+    Column("work", Double, nullable=False),
+    Column("day", Date, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("losses", Integer, nullable=False),
+    Column("revision", counter(), nullable=False),
+    Column("error_code", name(32)),
+    Column("ip_address", name(64), nullable=False),
+    Column("token_id", name(12)),
+    _time("created_at"),
+    _time("started_at", nullable=True),
+    _time("ended_at", nullable=True),
+    Index(None, "user_id", "seq"),
+    Index(None, "user_id", "revision"),
+    Index(None, "state", "seq"),
+)
+
+images = _table(
+    "images",
+    Column("seq", counter(), primary_key=True, autoincrement=True),
+    Column("id", name(16), nullable=False, unique=True),
+    Column("job_id", name(16), ForeignKey("jobs.id"), nullable=False),
+    _owner(),
+    Column("picture_index", Integer, nullable=False),
+    Column("seed", counter(), nullable=False),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("path", name(160), nullable=False),
+    Column("sha256", name(64), nullable=False),
+    Column("size", counter(), nullable=False),
+    Column("seconds", Double, nullable=False),
+    Column("favourite", Boolean, nullable=False),
+    _time("created_at"),
+    _time("deleted_at", nullable=True),
+    UniqueConstraint("job_id", "picture_index"),
+    Index(None, "user_id", "seq"),
+)
+
+quota_days = _table(
+    "quota_days",
+    Column("user_id", counter(), ForeignKey("users.id"), nullable=False),
+    Column("day", Date, nullable=False),
+    _time("starts_at"),
+    _time("ends_at"),
+    Column("allowance", Integer, nullable=False),
+    Column("used", Integer, nullable=False),
+    Column("reserved", Integer, nullable=False),
+    PrimaryKeyConstraint("user_id", "day"),
+    CheckConstraint("used >= 0 AND reserved >= 0", name="not_negative"),
+    # The allowance of the last accepted click: the sum never exceeds it, even if the flow is wrong.
+    CheckConstraint("allowance < 0 OR used + reserved <= allowance", name="within_allowance"),
+)
+
+quota_entries = _table(
+    "quota_entries",
+    _id(),
+    Column("user_id", counter(), nullable=False),
+    Column("day", Date, nullable=False),
+    Column("job_id", name(16), ForeignKey("jobs.id"), nullable=False),
+    Column("picture_index", Integer, nullable=False),
+    Column("kind", name(16), nullable=False),
+    Column("amount", Integer, nullable=False),
+    Column("reason", name(32), nullable=False),
+    _time("created_at"),
+    # One reservation and one release a job, one charge a picture, whoever tries again.
+    UniqueConstraint("job_id", "kind", "picture_index"),
+    Index(None, "user_id", "day"),
+)
+
+audit_events = _table(
+    "audit_events",
+    _id(),
+    _time("at"),
+    Column("actor_id", counter()),
+    Column("actor", name(64), nullable=False),
+    Column("action", name(48), nullable=False),
+    Column("outcome", name(16), nullable=False),
+    Column("subject", name(64), nullable=False),
+    Column("details", text(), nullable=False),
+    Column("ip_address", name(64), nullable=False),
+    Column("request_id", name(64), nullable=False),
+    Index(None, "at"),
+    Index(None, "actor"),
+)
+
+idempotency_keys = _table(
+    "idempotency_keys",
+    Column("user_id", counter(), ForeignKey("users.id"), nullable=False),
+    Column("key", name(128), nullable=False),
+    Column("fingerprint", name(64), nullable=False),
+    Column("job_id", name(16), ForeignKey("jobs.id"), nullable=False),
+    _time("created_at"),
+    PrimaryKeyConstraint("user_id", "key"),
+    Index(None, "created_at"),
+)
+
+service_state = _table(
+    "service_state",
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("paused", Boolean, nullable=False),
+    # Grows with every change that other processes must notice at once.
+    Column("revision", counter(), nullable=False),
+    CheckConstraint("id = 1", name="single_row"),
+)

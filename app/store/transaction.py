@@ -1,0 +1,91 @@
+"""Short transactions: retried whole when the database asks for it, never open while anything slow happens."""
+
+import logging
+import random
+import threading
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError, OperationalError, TimeoutError as PoolTimeoutError
+
+from app.domain.errors import UnavailableError
+from app.store.audit import AuditEvents
+from app.store.connect import READ_ONLY
+from app.store.identity import ApiTokens, Sessions
+from app.store.images import Images
+from app.store.jobs import Jobs
+from app.store.quota import QuotaDays
+from app.store.service import IdempotencyKeys, Service
+from app.store.users import Roles, Users
+
+log = logging.getLogger(__name__)
+Answer = TypeVar("Answer")
+
+ATTEMPTS: Final = 6
+# PostgreSQL: serialization failure, deadlock. MariaDB: lock wait timeout, deadlock, record changed since read.
+RETRY_SQLSTATES: Final = frozenset({"40001", "40P01"})
+RETRY_ERRNOS: Final = frozenset({1020, 1205, 1213})
+
+
+class Transaction:
+    """The repositories of one transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.roles = Roles(connection)
+        self.users = Users(connection)
+        self.sessions = Sessions(connection)
+        self.tokens = ApiTokens(connection)
+        self.jobs = Jobs(connection)
+        self.images = Images(connection)
+        self.quota = QuotaDays(connection)
+        self.audit = AuditEvents(connection)
+        self.idempotency = IdempotencyKeys(connection)
+        self.service = Service(connection)
+
+
+class Store:
+    """The database. `write` and `read` run a function inside one transaction and give back its answer."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._reader = engine.execution_options(**{READ_ONLY: True})
+
+    def write(self, work: Callable[[Transaction], Answer]) -> Answer:
+        """Run `work` and commit. It may run several times: it must have no effect outside the transaction.
+
+        Raises UnavailableError when the database cannot be reached.
+        """
+        return self._run(self._engine, work)
+
+    def read(self, work: Callable[[Transaction], Answer]) -> Answer:
+        """Run `work`, which only reads, without taking SQLite's write lock."""
+        return self._run(self._reader, work)
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    @staticmethod
+    def _run(engine: Engine, work: Callable[[Transaction], Answer]) -> Answer:
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                with engine.begin() as connection:
+                    return work(Transaction(connection))
+            except DBAPIError as error:
+                if _worth_retrying(error) and attempt < ATTEMPTS:
+                    threading.Event().wait(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - jitter
+                    continue
+                if isinstance(error, OperationalError) or error.connection_invalidated:
+                    log.error("database unavailable: %s", type(error.orig).__name__)  # noqa: TRY400 - no statement
+                    raise UnavailableError("error.database-unavailable") from None
+                raise
+            except PoolTimeoutError:
+                raise UnavailableError("error.database-unavailable") from None
+        raise UnavailableError("error.database-unavailable")
+
+
+def _worth_retrying(error: DBAPIError) -> bool:
+    if getattr(error.orig, "sqlstate", None) in RETRY_SQLSTATES:
+        return True
+    arguments = getattr(error.orig, "args", ())
+    return bool(arguments) and arguments[0] in RETRY_ERRNOS

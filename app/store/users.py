@@ -1,0 +1,113 @@
+"""Accounts and roles."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from app.domain.errors import ConflictError
+from app.domain.people import Role, RoleLimits, User
+from app.store.rows import Repository
+from app.store.tables import roles, users
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """A user, the limits of the role, and the password's hash for whoever checks it."""
+
+    user: User
+    limits: RoleLimits
+    password_hash: str
+
+
+class Roles(Repository):
+    def seed(self, rows: Sequence[RoleLimits]) -> None:
+        """Insert the roles that are not there yet; existing rows belong to the administrators."""
+        known = set(self._connection.scalars(select(roles.c.name)))
+        for row in rows:
+            if row.role not in known:
+                values = {field: getattr(row, field) for field in _LIMITS}
+                self._connection.execute(insert(roles).values(name=row.role.value, **values))
+
+    def all(self) -> tuple[RoleLimits, ...]:
+        return tuple(_limits(row) for row in self._connection.execute(select(roles)))
+
+
+class Users(Repository):
+    def count(self) -> int:
+        return self._connection.scalar(select(func.count()).select_from(users)) or 0
+
+    def get(self, user_id: int, *, lock: bool = False) -> Account | None:
+        return self._one(users.c.id == user_id, lock=lock)
+
+    def by_name(self, username: str, *, lock: bool = False) -> Account | None:
+        return self._one(users.c.username == username, lock=lock)
+
+    def all(self) -> tuple[User, ...]:
+        return tuple(_user(row) for row in self._connection.execute(select(users).order_by(users.c.username)))
+
+    def active_admins(self) -> int:
+        """How many administrators could sign in. Locks their rows, so that two cannot remove each other."""
+        query = select(users.c.id).where(users.c.role == Role.ADMIN.value, users.c.disabled_at.is_(None))
+        return len(self._connection.execute(query.order_by(users.c.id).with_for_update()).all())
+
+    def add(self, values: Mapping[str, Any]) -> User:
+        """Insert an account. Raises ConflictError when the name is taken."""
+        try:
+            with self._connection.begin_nested():
+                self._connection.execute(insert(users).values(job_revision=0, **values))
+        except IntegrityError:
+            raise ConflictError("error.username-taken", username=str(values["username"])) from None
+        account = self.by_name(values["username"])
+        if account is None:  # pragma: no cover - just inserted in this transaction
+            raise LookupError
+        return account.user
+
+    def change(self, user_id: int, values: Mapping[str, Any]) -> None:
+        self._connection.execute(update(users).where(users.c.id == user_id).values(**values))
+
+    def next_revision(self, user_id: int) -> int:
+        """Count a change of the user's jobs. Locks the user's row: the first statement of every job's change."""
+        raised = update(users).where(users.c.id == user_id).values(job_revision=users.c.job_revision + 1)
+        self._connection.execute(raised)
+        return self.revision(user_id)
+
+    def revision(self, user_id: int) -> int:
+        return self._connection.scalar(select(users.c.job_revision).where(users.c.id == user_id)) or 0
+
+    def disabled_reason(self, user_id: int) -> str | None:
+        return self._connection.scalar(select(users.c.disabled_reason).where(users.c.id == user_id))
+
+    def _one(self, condition: Any, *, lock: bool) -> Account | None:  # noqa: ANN401 - an SQL expression
+        query = select(users).where(condition)
+        row = self._connection.execute(query.with_for_update() if lock else query).one_or_none()
+        if row is None:
+            return None
+        limits = self._connection.execute(select(roles).where(roles.c.name == row.role)).one()
+        return Account(user=_user(row), limits=_limits(limits), password_hash=row.password_hash)
+
+
+_LIMITS = ("quota_daily", "max_waiting", "max_side", "max_steps", "max_count")
+
+
+def _limits(row: Row[Any]) -> RoleLimits:
+    return RoleLimits(role=Role(row.name), **{field: getattr(row, field) for field in _LIMITS})
+
+
+def _user(row: Row[Any]) -> User:
+    created: datetime = row.created_at
+    return User(
+        id=row.id,
+        username=row.username,
+        display_name=row.display_name,
+        department=row.department,
+        role=Role(row.role),
+        quota_daily=row.quota_daily,
+        must_change_password=row.must_change_password,
+        language=row.language,
+        created_at=created,
+        disabled_at=row.disabled_at,
+    )
