@@ -92,6 +92,14 @@ class EngineLostError(Exception):
     """The engine child died, hung or was stopped under the run; the same request may be tried again."""
 
 
+class PictureNotKeptError(Exception):
+    """The disk refused a picture: `code` is the job's error code, `disk-full` or `storage-error`."""
+
+    def __init__(self, code: str) -> None:
+        self.code = code
+        super().__init__(code)
+
+
 class EngineRunError(Exception):
     """The run itself failed and would fail again: `code` is the job's error code (see `messages`)."""
 
@@ -107,8 +115,8 @@ class Engine(Protocol):
         """Begin to load; returns at once."""
 
     def stop(self, timeout: float) -> None:
-        """End the running step and the child; after `timeout` seconds the child is killed. A running
-        `run` raises EngineLostError."""
+        """End the running step and the child; after `timeout` seconds the child is killed. The state is
+        STOPPED from the call on; a running `run` raises EngineLostError."""
 
     def status(self) -> EngineStatus: ...
 
@@ -137,7 +145,7 @@ class StoredPicture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureRecipe:
-    """Everything needed to make a picture again, and to name its file. `local_time` is in the configured zone."""
+    """What was asked for, and what names the file. `local_time` is the click's, in the configured zone."""
 
     picture_id: str
     username: str
@@ -149,7 +157,6 @@ class PictureRecipe:
     steps: int
     guidance_scale: float
     seed: int
-    facts: Mapping[str, str]
 
 
 class Vault(Protocol):
@@ -158,8 +165,8 @@ class Vault(Protocol):
     def path_of(self, recipe: PictureRecipe) -> str:
         """The relative path that `keep` writes to; a function of id, name, time and seed alone."""
 
-    def keep(self, recipe: PictureRecipe, png: bytes) -> StoredPicture:
-        """Write the picture with its metadata, and its thumbnail. Raises UnavailableError when the disk is full."""
+    def keep(self, recipe: PictureRecipe, png: bytes, facts: Mapping[str, str]) -> StoredPicture:
+        """Write the picture with its metadata, and its thumbnail, whole or not at all. Raises PictureNotKeptError."""
 
     def discard(self, path: str, picture_id: str) -> None:
         """Remove picture and thumbnail if they are there."""
@@ -172,3 +179,14 @@ class Vault(Protocol):
 
     def sweep(self) -> int:
         """Remove half-written files that a crash left; answers how many."""
+
+
+class InitialPassword(Protocol):
+    """The first administrator's random password, kept in a file of the data directory until it is changed."""
+
+    def keep(self, password: str) -> None: ...
+
+    def kept(self) -> bool: ...
+
+    def forget(self, password: str) -> None:
+        """Remove the file if it holds this password."""

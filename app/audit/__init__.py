@@ -1,0 +1,1 @@
+"""Audit: typed events, written in the transaction of what they tell."""

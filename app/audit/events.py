@@ -1,0 +1,138 @@
+"""Everything that the audit trail can say. Fields become its details: no prompt, no secret, ever."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """`subject` is the user name or id that the event is about."""
+
+    action: ClassVar[str]
+    outcome: ClassVar[str] = "ok"
+    subject: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedIn(Event):
+    action = "session:login"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginFailed(Event):
+    """`reason`: unknown, password or disabled."""
+
+    action = "session:login"
+    outcome = "failed"
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginThrottled(Event):
+    action = "session:login"
+    outcome = "throttled"
+    retry_after: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedOut(Event):
+    action = "session:logout"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasswordChanged(Event):
+    action = "account:password"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasswordChangeFailed(Event):
+    action = "account:password"
+    outcome = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasswordReset(Event):
+    action = "user:password-reset"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserCreated(Event):
+    action = "user:create"
+    role: str
+    department: str
+    quota_daily: int | str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserChanged(Event):
+    """Each changed field as `before -> after`."""
+
+    action = "user:change"
+    changes: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserDisabled(Event):
+    action = "user:disable"
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserEnabled(Event):
+    action = "user:enable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenCreated(Event):
+    action = "token:create"
+    name: str
+    scopes: str
+    expires_days: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRevoked(Event):
+    action = "token:revoke"
+    token_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSubmitted(Event):
+    """`subject` is the job's id."""
+
+    action = "job:submit"
+    cost: int
+    work: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobEnded(Event):
+    """`pictures` is what was made and charged."""
+
+    action = "job:end"
+    state: str
+    pictures: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageDeleted(Event):
+    action = "image:delete"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueControlled(Event):
+    """`verb`: pause or resume."""
+
+    action = "queue:control"
+    verb: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused(Event):
+    """Somebody tried what they may not; `what` is the permission or the flow, `code` the error's code."""
+
+    action = "access:refused"
+    outcome = "refused"
+    what: str
+    code: str

@@ -1,0 +1,1 @@
+"""Permission: who is asking, and may they."""

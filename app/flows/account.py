@@ -1,0 +1,66 @@
+"""One's own account: who I am, my quota, my password, my language."""
+
+from dataclasses import dataclass
+
+from app.audit.events import PasswordChanged, PasswordChangeFailed
+from app.auth.passwords import hash_password, parse_password, verify_password
+from app.auth.policy import Permission, permissions
+from app.domain.errors import FieldError, InvalidRequestError, NotFoundError
+from app.domain.people import Origin, Principal
+from app.flows.studio import Studio
+from app.quota.ledger import Balance
+from app.quota.service import balance
+from app.store.transaction import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Me:
+    """The account as its owner sees it."""
+
+    actor: Principal
+    permissions: tuple[str, ...]
+    quota: Balance
+
+
+def me(studio: Studio, actor: Principal) -> Me:
+    day = studio.today()
+    quota = studio.store.read(lambda tx: balance(tx, actor, day))
+    return Me(actor, tuple(sorted(permissions(actor))), quota)
+
+
+def change_password(studio: Studio, actor: Principal, old: str, new: str, origin: Origin) -> None:
+    """Change the own password; the other sessions end.
+
+    Raises InvalidRequestError naming `old` or `new`, RateLimitedError after too many wrong tries.
+    """
+    studio.permit(actor, Permission.ACCOUNT_MANAGE, origin)
+    now, key = studio.clock.now(), f"change/{actor.user_id}"
+    studio.throttle.require(key, origin.ip_address, now)
+    account = studio.store.read(lambda tx: tx.users.get(actor.user_id))
+    if account is None:
+        raise NotFoundError
+    if not verify_password(old, account.password_hash):
+        studio.throttle.failed(key, origin.ip_address, now)
+        event = PasswordChangeFailed(subject=actor.user.username)
+        studio.store.write(lambda tx: studio.record(tx, event, actor, origin))
+        raise InvalidRequestError([FieldError("old", "field.password-wrong")])
+    password = parse_password(new, actor.user.username, "new")
+    if verify_password(password, account.password_hash):
+        raise InvalidRequestError([FieldError("new", "field.password-same")])
+    password_hash = hash_password(password)
+
+    def work(tx: Transaction) -> None:
+        tx.users.change(actor.user_id, {"password_hash": password_hash, "must_change_password": False})
+        tx.sessions.end_of_user(actor.user_id, but=actor.session_id)
+        tx.service.announce()
+        studio.record(tx, PasswordChanged(subject=actor.user.username), actor, origin)
+
+    studio.store.write(work)
+    studio.throttle.succeeded(key)
+    studio.initial_password.forget(old)
+    studio.progress.changed(actor.user_id)
+
+
+def set_language(studio: Studio, actor: Principal, language: str) -> None:
+    """Remember the language; whoever calls knows that the catalogue has it."""
+    studio.store.write(lambda tx: tx.users.change(actor.user_id, {"language": language}))

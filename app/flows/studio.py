@@ -1,0 +1,90 @@
+"""What a flow may use, and the two things that every flow does: ask for permission and write to the audit trail."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from app.audit.events import Event, Refused
+from app.audit.recorder import SYSTEM, record
+from app.auth.policy import Permission, allows, require
+from app.auth.sessions import Lifetime
+from app.auth.throttle import LoginThrottle
+from app.domain.errors import NotFoundError, StudioError
+from app.domain.people import UNLIMITED, Origin, Principal, Role, RoleLimits, User
+from app.domain.ports import Clock, Engine, InitialPassword, Vault
+from app.quota.ledger import Day, day_of
+from app.scheduler.progress import Progress
+from app.store.transaction import Store, Transaction
+
+CONSOLE_ID: Final = 0
+NOWHERE: Final = Origin()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Studio:
+    """Everything that flows share. `wake` tells the dispatcher to look at the queue."""
+
+    store: Store
+    engine: Engine
+    vault: Vault
+    clock: Clock
+    initial_password: InitialPassword
+    zone: ZoneInfo
+    lifetime: Lifetime
+    progress: Progress = field(default_factory=Progress)
+    throttle: LoginThrottle = field(default_factory=LoginThrottle)
+    wake: Callable[[], None] = lambda: None
+
+    def today(self) -> Day:
+        return day_of(self.clock.now(), self.zone)
+
+    def record(self, tx: Transaction, event: Event, actor: Principal | None, origin: Origin = NOWHERE) -> None:
+        """Write the event in this transaction; no actor means the system itself."""
+        known = None if actor is None or actor.user_id == CONSOLE_ID else actor.user
+        name = SYSTEM if actor is None else actor.user.username
+        record(tx, event, actor=known, origin=origin, at=self.clock.now(), actor_name=name)
+
+    def permit(self, actor: Principal, permission: Permission, origin: Origin, subject: str = "") -> None:
+        """Raises NotPermittedError, after writing the refusal down."""
+        try:
+            require(actor, permission)
+        except StudioError as error:
+            self.refused(actor, error, permission.value, origin, subject)
+            raise
+
+    def refused(self, actor: Principal, error: StudioError, what: str, origin: Origin, subject: str = "") -> None:
+        """Write a refusal in a transaction of its own: the refused action's one is gone."""
+        event = Refused(subject=subject, what=what, code=error.code)
+        self.store.write(lambda tx: self.record(tx, event, actor, origin))
+
+    def permit_object(
+        self, actor: Principal, owner_id: int, otherwise: Permission, origin: Origin, subject: str
+    ) -> None:
+        """Somebody else's object is not found, unless `otherwise` is permitted."""
+        if owner_id == actor.user_id or allows(actor, otherwise):
+            return
+        error = NotFoundError()
+        self.refused(actor, error, otherwise.value, origin, subject)
+        raise error
+
+
+def console(at: datetime) -> Principal:
+    """Whoever types `python -m app` on the server: may do everything, and is named in the audit trail."""
+    user = User(
+        id=CONSOLE_ID,
+        username="console",
+        display_name="console",
+        department="",
+        role=Role.ADMIN,
+        quota_daily=0,
+        must_change_password=False,
+        language=None,
+        created_at=at,
+        disabled_at=None,
+    )
+    limits = RoleLimits(
+        role=Role.ADMIN, quota_daily=UNLIMITED, max_waiting=50, max_side=2048, max_steps=50, max_count=4
+    )
+    return Principal(user=user, limits=limits)

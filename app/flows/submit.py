@@ -1,0 +1,137 @@
+"""The click: permission, reservation, a durable row in the queue, the audit trail; all or nothing."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import date, datetime, timedelta
+from typing import Final
+
+from app.audit.events import JobSubmitted
+from app.auth.policy import Permission, require
+from app.domain.errors import (
+    ConflictError,
+    EngineUnavailableError,
+    FieldError,
+    InvalidRequestError,
+    NotFoundError,
+    QuotaExceededError,
+    TooManyJobsError,
+)
+from app.domain.generation import SEEDS, GenerationRequest, parse_generation, require_token_count
+from app.domain.jobs import Job, JobState
+from app.domain.people import Origin, Principal
+from app.domain.ports import EngineState
+from app.flows.studio import Studio
+from app.quota.service import note_reservation, reserve
+from app.store.transaction import Transaction
+
+KEY_KEPT: Final = timedelta(hours=24)
+MAX_KEY: Final = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """The job, and whether this call made it: a repeated key finds the first one."""
+
+    job: Job
+    created: bool
+
+
+def submit(
+    studio: Studio, actor: Principal, body: Mapping[str, object], *, origin: Origin, key: str | None = None
+) -> Submission:
+    """Queue a job for the actor and reserve its pictures, once for each idempotency key.
+
+    Raises NotPermittedError, InvalidRequestError, QuotaExceededError, TooManyJobsError, ConflictError or
+    EngineUnavailableError; then nothing is changed.
+    """
+    studio.permit(actor, Permission.JOB_CREATE, origin)
+    request = parse_generation(body, actor.limits)
+    _require_key(key)
+    require_token_count(request, lambda text: studio.engine.count_tokens(text) or 0)
+    try:
+        submission = studio.store.write(lambda tx: _submit(studio, tx, actor, request, key, origin))
+    except (QuotaExceededError, TooManyJobsError) as error:
+        studio.refused(actor, error, Permission.JOB_CREATE.value, origin)
+        raise
+    if submission.created:
+        studio.progress.changed(actor.user_id)
+        studio.wake()
+    return submission
+
+
+def _submit(
+    studio: Studio, tx: Transaction, actor: Principal, request: GenerationRequest, key: str | None, origin: Origin
+) -> Submission:
+    now = studio.clock.now()
+    actor = _still_allowed(tx, actor)
+    if key is not None:
+        tx.idempotency.purge(now - KEY_KEPT)
+        if (known := _find(tx, actor, key, request)) is not None:
+            return Submission(known, created=False)
+    if studio.engine.status().state in {EngineState.FAILED, EngineState.STOPPED}:
+        raise EngineUnavailableError
+    if tx.jobs.waiting(actor.user_id) >= actor.limits.max_waiting:
+        raise TooManyJobsError(limit=actor.limits.max_waiting)
+    day = studio.today()
+    reserve(tx, actor, day, request.cost, now)
+    job = _enqueue(tx, actor, request, origin, now, day.date)
+    note_reservation(tx, job, now)
+    studio.record(tx, JobSubmitted(subject=job.id, cost=job.cost, work=job.work), actor, origin)
+    if key is not None:
+        tx.idempotency.add(user_id=actor.user_id, key=key, fingerprint=request.fingerprint(), job_id=job.id, at=now)
+    return Submission(job, created=True)
+
+
+def _still_allowed(tx: Transaction, actor: Principal) -> Principal:
+    """The account as it is now, locked: a role or quota changed a moment ago counts."""
+    account = tx.users.get(actor.user_id, lock=True)
+    if account is None or account.user.disabled_at is not None:
+        raise NotFoundError
+    actor = replace(actor, user=account.user, limits=account.limits)
+    require(actor, Permission.JOB_CREATE)
+    return actor
+
+
+def _find(tx: Transaction, actor: Principal, key: str, request: GenerationRequest) -> Job | None:
+    known = tx.idempotency.get(actor.user_id, key)
+    if known is None:
+        return None
+    if known.fingerprint != request.fingerprint():
+        raise ConflictError("error.idempotency-key-reused")
+    return tx.jobs.get(known.job_id)
+
+
+def _enqueue(  # noqa: PLR0913 - one row, whole
+    tx: Transaction, actor: Principal, request: GenerationRequest, origin: Origin, now: datetime, day: date
+) -> Job:
+    job_id = secrets.token_hex(8)
+    values = asdict(request)
+    values["seed"] = secrets.randbelow(SEEDS) if request.seed is None else request.seed
+    tx.jobs.add(
+        values
+        | {
+            "id": job_id,
+            "user_id": actor.user_id,
+            "department": actor.user.department,
+            "state": JobState.QUEUED.value,
+            "cost": request.cost,
+            "work": request.work,
+            "day": day,
+            "attempt": 0,
+            "losses": 0,
+            "revision": tx.users.next_revision(actor.user_id),
+            "ip_address": origin.ip_address[:64],
+            "token_id": actor.token_id,
+            "created_at": now,
+        }
+    )
+    job = tx.jobs.get(job_id)
+    if job is None:  # pragma: no cover - just inserted in this transaction
+        raise LookupError
+    return job
+
+
+def _require_key(key: str | None) -> None:
+    if key is not None and not (1 <= len(key) <= MAX_KEY and all(" " <= character <= "~" for character in key)):
+        raise InvalidRequestError([FieldError("Idempotency-Key", "field.idempotency-key", {"max": MAX_KEY})])

@@ -1,0 +1,208 @@
+"""What administrators do with accounts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from app.audit.events import PasswordReset, UserChanged, UserCreated, UserDisabled, UserEnabled
+from app.auth.passwords import hash_password, parse_password, random_password
+from app.auth.policy import Permission
+from app.domain.errors import ConflictError, FieldError, InvalidRequestError, NotFoundError
+from app.domain.jobs import Job
+from app.domain.people import (
+    Origin,
+    Principal,
+    Role,
+    User,
+    parse_label,
+    parse_quota,
+    parse_role,
+    parse_username,
+    quota_text,
+)
+from app.flows.cancel import end_jobs_of, stop_working
+from app.flows.studio import Studio
+from app.store.transaction import Transaction
+from app.store.users import Account
+
+CREATE_FIELDS: Final = frozenset(
+    {"username", "password", "role", "department", "display_name", "quota_daily", "must_change"}
+)
+CHANGE_FIELDS: Final = frozenset({"role", "department", "display_name", "quota_daily", "disabled"})
+
+
+@dataclass(frozen=True, slots=True)
+class NewPassword:
+    """An account, and the password to hand over once; None if the administrator chose it."""
+
+    user: User
+    password: str | None
+
+
+def list_users(studio: Studio, actor: Principal, origin: Origin) -> tuple[User, ...]:
+    studio.permit(actor, Permission.USER_MANAGE, origin)
+    return studio.store.read(lambda tx: tx.users.all())
+
+
+def create_user(studio: Studio, actor: Principal, body: Mapping[str, object], origin: Origin) -> NewPassword:
+    """Make an account out of the fields of CREATE_FIELDS. Without a password a random one is made, to be changed.
+
+    Raises InvalidRequestError or ConflictError.
+    """
+    studio.permit(actor, Permission.USER_MANAGE, origin, str(body.get("username", ""))[:64])
+    values, given = _parse_new(body)
+    password = random_password() if given is None else given
+    values["password_hash"] = hash_password(password)
+    values["created_at"] = studio.clock.now()
+
+    def work(tx: Transaction) -> User:
+        user = tx.users.add(values)
+        event = UserCreated(
+            subject=user.username, role=user.role, department=user.department, quota_daily=quota_text(user.quota_daily)
+        )
+        studio.record(tx, event, actor, origin)
+        return user
+
+    return NewPassword(studio.store.write(work), password if given is None else None)
+
+
+def change_user(
+    studio: Studio, actor: Principal, username: str, body: Mapping[str, object], origin: Origin, *, reason: str = ""
+) -> User:
+    """Change the fields of CHANGE_FIELDS that are given. Somebody who may no longer generate loses what waits.
+
+    Raises InvalidRequestError, NotFoundError, or ConflictError for the last administrator.
+    """
+    studio.permit(actor, Permission.USER_MANAGE, origin, username[:64])
+    changes = _parse_changes(body)
+    disabled = changes.pop("disabled", None)
+    reason = parse_label(reason, "reason")
+
+    def work(tx: Transaction) -> tuple[User, list[Job]]:
+        before = _existing(tx, username).user
+        _keep_an_admin(tx, before, changes.get("role", before.role), disabled)
+        if changes:
+            tx.users.change(before.id, changes)
+        _set_disabled(studio, tx, before, disabled, reason, actor, origin)
+        after = _existing(tx, username).user
+        told = {field: f"{_shown(before, field)} -> {_shown(after, field)}" for field in changes}
+        if told:
+            studio.record(tx, UserChanged(subject=username, changes=told), actor, origin)
+        ended = end_jobs_of(studio, tx, after.id, after.role, disabled=after.disabled_at is not None)
+        tx.service.announce()
+        return after, ended
+
+    user, ended = studio.store.write(work)
+    stop_working(studio, ended)
+    studio.progress.changed(user.id)
+    return user
+
+
+def reset_password(
+    studio: Studio,
+    actor: Principal,
+    username: str,
+    password: object | None,
+    origin: Origin,
+    *,
+    must_change: bool = True,
+) -> NewPassword:
+    """Set a new password; the user's sessions and tokens end. Raises NotFoundError or InvalidRequestError."""
+    studio.permit(actor, Permission.USER_MANAGE, origin, username[:64])
+    chosen = random_password() if password is None else parse_password(password, username)
+    password_hash = hash_password(chosen)
+
+    def work(tx: Transaction) -> User:
+        user = _existing(tx, username).user
+        tx.users.change(user.id, {"password_hash": password_hash, "must_change_password": must_change})
+        tx.sessions.end_of_user(user.id)
+        tx.tokens.revoke_of_user(user.id, studio.clock.now())
+        tx.service.announce()
+        studio.record(tx, PasswordReset(subject=username), actor, origin)
+        return _existing(tx, username).user
+
+    user = studio.store.write(work)
+    studio.progress.changed(user.id)
+    return NewPassword(user, chosen if password is None else None)
+
+
+def _existing(tx: Transaction, username: str) -> Account:
+    account = tx.users.by_name(username, lock=True) if "\0" not in username else None
+    if account is None:
+        raise NotFoundError("error.no-such-user", username=username[:64])
+    return account
+
+
+def _parse_new(body: Mapping[str, object]) -> tuple[dict[str, Any], str | None]:
+    _refuse_unknown(body, CREATE_FIELDS)
+    for field in ("username", "role"):
+        if field not in body:
+            raise InvalidRequestError([FieldError(field, "field.required")])
+    username = parse_username(body["username"])
+    given = body.get("password")
+    password = None if given is None else parse_password(given, username)
+    must_change = body.get("must_change", password is None)
+    if not isinstance(must_change, bool):
+        raise InvalidRequestError([FieldError("must_change", "field.boolean")])
+    values = {
+        "username": username,
+        "display_name": parse_label(body.get("display_name") or username, "display_name"),
+        "department": parse_label(body.get("department") or "", "department"),
+        "role": parse_role(body["role"]).value,
+        "quota_daily": parse_quota(body.get("quota_daily", "default")),
+        "must_change_password": must_change or password is None,
+    }
+    return values, password
+
+
+def _parse_changes(body: Mapping[str, object]) -> dict[str, Any]:
+    _refuse_unknown(body, CHANGE_FIELDS)
+    changes: dict[str, Any] = {}
+    for field in ("department", "display_name"):
+        if field in body:
+            changes[field] = parse_label(body[field], field)
+    if "role" in body:
+        changes["role"] = parse_role(body["role"]).value
+    if "quota_daily" in body:
+        changes["quota_daily"] = parse_quota(body["quota_daily"])
+    if "disabled" in body:
+        if not isinstance(body["disabled"], bool):
+            raise InvalidRequestError([FieldError("disabled", "field.boolean")])
+        changes["disabled"] = body["disabled"]
+    return changes
+
+
+def _refuse_unknown(body: Mapping[str, object], known: frozenset[str]) -> None:
+    if unknown := sorted(set(body) - known):
+        raise InvalidRequestError([FieldError(name[:64], "field.unknown") for name in unknown])
+
+
+def _keep_an_admin(tx: Transaction, before: User, role: str, disabled: object) -> None:
+    """Refuse to demote or disable the last administrator who could sign in."""
+    stays = role == Role.ADMIN and disabled is not True
+    if before.role is Role.ADMIN and before.disabled_at is None and not stays and tx.users.active_admins() <= 1:
+        raise ConflictError("error.last-admin")
+
+
+def _set_disabled(  # noqa: PLR0913 - one step of change_user
+    studio: Studio,
+    tx: Transaction,
+    user: User,
+    disabled: bool | None,  # noqa: FBT001 - None leaves it
+    reason: str,
+    actor: Principal,
+    origin: Origin,
+) -> None:
+    if disabled is None or disabled == (user.disabled_at is not None):
+        return
+    if disabled:
+        tx.users.change(user.id, {"disabled_at": studio.clock.now(), "disabled_reason": reason})
+        tx.sessions.end_of_user(user.id)
+        studio.record(tx, UserDisabled(subject=user.username, reason=reason), actor, origin)
+    else:
+        tx.users.change(user.id, {"disabled_at": None, "disabled_reason": None})
+        studio.record(tx, UserEnabled(subject=user.username), actor, origin)
+
+
+def _shown(user: User, field: str) -> str:
+    return str(quota_text(user.quota_daily) if field == "quota_daily" else getattr(user, field))

@@ -1,0 +1,26 @@
+"""Noticing what another process changed: a cancelled job, a paused queue, a disabled person."""
+
+from app.domain.jobs import JobState
+from app.flows.studio import Studio
+
+
+class Watcher:
+    """Compares the revision row; looks closer only when it moved."""
+
+    def __init__(self, studio: Studio) -> None:
+        self._studio = studio
+        self._seen: int | None = None
+
+    def look(self) -> None:
+        """Stop the engine for jobs that have ended elsewhere, wake the long polls and the dispatcher."""
+        studio = self._studio
+        revision = studio.store.read(lambda tx: tx.service.get()).revision
+        if revision == self._seen:
+            return
+        self._seen = revision
+        for job_id in studio.progress.running():
+            job = studio.store.read(lambda tx, wanted=job_id: tx.jobs.get(wanted))
+            if job is None or job.state is not JobState.RUNNING:
+                studio.engine.cancel(job_id)
+        studio.progress.changed()
+        studio.wake()

@@ -1,0 +1,95 @@
+"""One thread that claims and runs jobs, one that watches for what other processes changed.
+
+It knows neither quota nor engine: it is given what to call.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from app.domain.jobs import Job
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS: Final = 0.25
+AFTER_ERROR_SECONDS: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Duties:
+    """What the dispatcher calls. `leads` says whether this process owns the queue; `recover` clears up after
+    whoever owned it before; `watch` notices what other processes changed."""
+
+    leads: Callable[[], bool]
+    recover: Callable[[], None]
+    ready: Callable[[], bool]
+    claim: Callable[[], Job | None]
+    run: Callable[[Job], None]
+    watch: Callable[[], None]
+
+
+class Dispatcher:
+    """Started once, stopped once."""
+
+    def __init__(self, duties: Duties) -> None:
+        self._duties = duties
+        self._stopping = threading.Event()
+        self._wake = threading.Event()
+        self._unclear = True
+        self._threads = [
+            threading.Thread(target=self._dispatch, name="dispatcher", daemon=True),
+            threading.Thread(target=self._watch, name="watcher", daemon=True),
+        ]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def wake(self) -> None:
+        """Something may be ready to run."""
+        self._wake.set()
+
+    def stop_claiming(self) -> None:
+        self._stopping.set()
+        self._wake.set()
+
+    def join(self, timeout: float) -> None:
+        """Wait until the running job was given back."""
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(timeout)
+
+    def _dispatch(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                if not self._next():
+                    self._wake.wait(POLL_SECONDS)
+                    self._wake.clear()
+            except Exception as error:  # noqa: BLE001 - the loop outlives a dead database
+                log.warning("the queue could not go on: %s; trying again", type(error).__name__)
+                self._unclear = True
+                self._stopping.wait(AFTER_ERROR_SECONDS)
+
+    def _next(self) -> bool:
+        """Whether something was done."""
+        if not self._duties.leads():
+            self._unclear = True
+            return False
+        if self._unclear:
+            self._duties.recover()
+            self._unclear = False
+        job = self._duties.claim() if self._duties.ready() else None
+        if job is None:
+            return False
+        self._duties.run(job)
+        return True
+
+    def _watch(self) -> None:
+        while not self._stopping.wait(POLL_SECONDS):
+            try:
+                self._duties.watch()
+            except Exception as error:  # noqa: BLE001 - as above
+                log.warning("could not look for changes: %s; trying again", type(error).__name__)
+                self._stopping.wait(AFTER_ERROR_SECONDS)
