@@ -177,6 +177,12 @@ class Vault(Protocol):
     def thumbnail(self, path: str, picture_id: str) -> Path:
         """Absolute path of the WebP thumbnail, made again if it is gone. Raises NotFoundError with the original."""
 
+    def size(self, path: str) -> int | None:
+        """Bytes of the original; None if it is gone."""
+
+    def paths(self) -> frozenset[str]:
+        """The paths of all originals on disk."""
+
     def sweep(self) -> int:
         """Remove half-written files that a crash left; answers how many."""
 

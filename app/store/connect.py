@@ -17,6 +17,8 @@ POOL: Final[dict[str, Any]] = {
     "pool_pre_ping": True,
 }
 
+Database = Engine
+
 
 class UnsupportedDatabaseError(ValueError):
     """The database URL cannot be read, or names a database that Atelier does not know."""
@@ -46,6 +48,10 @@ def open_engine(database_url: str) -> Engine:
     else:
         arguments |= {"charset": "utf8mb4", "init_command": "SET time_zone = '+00:00', innodb_lock_wait_timeout = 15"}
     return create_engine(url, isolation_level="READ COMMITTED", connect_args=arguments, pool_recycle=1800, **POOL)
+
+
+def is_sqlite(database: Database) -> bool:
+    return database.dialect.name == "sqlite"
 
 
 def _prepare_sqlite(connection: SqliteConnection, _record: object) -> None:

@@ -1,0 +1,175 @@
+"""Composition root: the only file that names concrete adapters."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from app.auth.sessions import Lifetime
+from app.domain.errors import InvalidRequestError
+from app.domain.people import UNLIMITED, Role, RoleLimits
+from app.domain.ports import Engine
+from app.engine.local import LocalEngine
+from app.flows import first_admin, run
+from app.flows.recover import recover
+from app.flows.studio import Studio
+from app.flows.watch import Watcher
+from app.scheduler.dispatcher import Dispatcher, Duties
+from app.scheduler.progress import Progress
+from app.settings import ConfigurationError, Settings
+from app.storage.initial_password import InitialPasswordFile
+from app.storage.vault import FileVault
+from app.store import schema
+from app.store.connect import Database, UnsupportedDatabaseError, is_sqlite, open_engine, sqlite_url
+from app.store.leader import DatabaseLeadership, FileLeadership, Leadership
+from app.store.transaction import Store
+
+ENGINE_STOP_SECONDS: Final = 5.0
+DISPATCHER_STOP_SECONDS: Final = 2.0
+
+
+class SystemClock:
+    """The `Clock` port."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+class AlreadyRunningError(Exception):
+    """Another server owns this data directory."""
+
+
+class Signal:
+    """Ties the knot between parts that are made before those whom they call."""
+
+    def __init__(self) -> None:
+        self._dispatcher: Dispatcher | None = None
+        self._progress: Progress | None = None
+
+    def connect(self, dispatcher: Dispatcher, progress: Progress) -> None:
+        self._dispatcher, self._progress = dispatcher, progress
+
+    def wake(self) -> None:
+        if self._dispatcher is not None:
+            self._dispatcher.wake()
+
+    def engine_changed(self) -> None:
+        """The model is ready, or no longer: the queue and every open page want to know."""
+        self.wake()
+        if self._progress is not None:
+            self._progress.changed()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class House:
+    """The studio with what must be started and stopped around it."""
+
+    studio: Studio
+    dispatcher: Dispatcher
+    leadership: Leadership
+    database: Database
+    single_server: bool
+
+    def start(self) -> None:
+        """Load the model and work on the queue. Raises AlreadyRunningError."""
+        if self.single_server and not self.leadership.held():
+            raise AlreadyRunningError
+        self.studio.vault.sweep()
+        self.studio.engine.start()
+        self.dispatcher.start()
+
+    def stop(self) -> None:
+        """No new starts; the running step ends; unfinished jobs wait for the next start."""
+        self.studio.progress.close()
+        self.dispatcher.stop_claiming()
+        self.studio.engine.stop(ENGINE_STOP_SECONDS)
+        self.dispatcher.join(DISPATCHER_STOP_SECONDS)
+        self.leadership.release()
+        self.studio.store.close()
+
+
+def build(settings: Settings, *, engine: Engine | None = None) -> House:
+    """Wire everything up. Nothing runs, connects or loads yet. Raises ConfigurationError."""
+    try:
+        database = open_engine(settings.database_url or sqlite_url(settings.data_dir / "atelier.db"))
+    except UnsupportedDatabaseError:
+        raise ConfigurationError("database_url: this is not a SQLite, PostgreSQL or MySQL/MariaDB address") from None
+    on_sqlite = is_sqlite(database)
+    changed = Signal()
+    studio = Studio(
+        store=Store(database),
+        engine=engine or _local_engine(settings, changed),
+        vault=FileVault(settings.outputs_dir, settings.data_dir / "thumbnails"),
+        clock=SystemClock(),
+        initial_password=InitialPasswordFile(settings.data_dir / "initial-admin-password"),
+        zone=settings.zone,
+        lifetime=Lifetime(timedelta(hours=settings.session_idle_hours), timedelta(days=settings.session_days)),
+        wake=changed.wake,
+    )
+    leadership = FileLeadership(settings.data_dir / "atelier.lock") if on_sqlite else DatabaseLeadership(database)
+    duties = Duties(
+        leads=leadership.held,
+        recover=lambda: recover(studio),
+        ready=lambda: run.is_ready(studio),
+        claim=lambda: run.claim(studio),
+        run=lambda job: run.run(studio, job),
+        watch=Watcher(studio).look,
+    )
+    dispatcher = Dispatcher(duties)
+    changed.connect(dispatcher, studio.progress)
+    return House(
+        studio=studio, dispatcher=dispatcher, leadership=leadership, database=database, single_server=on_sqlite
+    )
+
+
+def prepare(house: House, settings: Settings) -> str | None:
+    """Bring the schema up to date and make the first administrator; the random password if one had to be made.
+
+    Raises schema.SchemaError, schema.DatabaseUnreachableError or ConfigurationError.
+    """
+    schema.upgrade(house.database)
+    try:
+        return first_admin.seed(house.studio, roles(settings), settings.admin_username, admin_password(settings))
+    except InvalidRequestError as error:
+        wrong = ", ".join(each.field for each in error.errors)
+        raise ConfigurationError(f"the first administrator's {wrong} is not acceptable") from None
+
+
+def make_folders(settings: Settings) -> None:
+    """Raises ConfigurationError when a folder cannot be made or written."""
+    for folder, mode in ((settings.data_dir, 0o700), (settings.outputs_dir, 0o750), (settings.models_dir, 0o755)):
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=mode)
+        except OSError as error:
+            raise ConfigurationError(f"{folder} cannot be used: {error.strerror}") from None
+
+
+def roles(settings: Settings) -> tuple[RoleLimits, ...]:
+    """What the roles start with."""
+    caps = {"max_waiting": 50, "max_side": 2048, "max_steps": 50, "max_count": 4}
+    return (
+        RoleLimits(role=Role.GUEST, quota_daily=0, **caps),
+        RoleLimits(role=Role.MEMBER, quota_daily=settings.member_quota_daily, **caps),
+        RoleLimits(role=Role.ADMIN, quota_daily=UNLIMITED, **caps),
+    )
+
+
+def admin_password(settings: Settings) -> str | None:
+    """The first administrator's password from the settings. Raises ConfigurationError."""
+    if settings.admin_password is not None:
+        return settings.admin_password.get_secret_value()
+    if settings.admin_password_file is None:
+        return None
+    try:
+        return settings.admin_password_file.read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError):
+        raise ConfigurationError("admin_password_file: the file cannot be read") from None
+
+
+def _local_engine(settings: Settings, changed: Signal) -> LocalEngine:
+    return LocalEngine(
+        model=settings.model,
+        source=settings.model_source,
+        device=settings.device,
+        models_dir=settings.models_dir,
+        on_change=changed.engine_changed,
+    )

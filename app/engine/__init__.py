@@ -1,0 +1,1 @@
+"""The engine: pictures from prompts, made in child processes."""

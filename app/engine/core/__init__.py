@@ -1,0 +1,1 @@
+"""What runs in the engine child: the only place for torch and diffusers."""

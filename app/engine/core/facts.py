@@ -1,0 +1,19 @@
+"""What making a picture again would need, besides its request."""
+
+import importlib.metadata
+from pathlib import Path
+
+from app.engine.core.devices import Device
+from app.engine.core.folder import revision_of
+
+
+def facts_of(model: str, folder: Path, device: Device) -> dict[str, str]:
+    """`model`, `revision`, `dtype`, `device` and the versions of the libraries that decide about pixels."""
+    libraries = {name: importlib.metadata.version(name) for name in ("torch", "diffusers", "transformers")}
+    return {
+        "model": model,
+        "revision": revision_of(folder),
+        "dtype": str(device.dtype).removeprefix("torch."),
+        "device": device.label,
+        **libraries,
+    }

@@ -1,0 +1,15 @@
+"""Why there is no pipeline: one typed failure, with a catalogue key for people."""
+
+
+class LoadError(Exception):
+    """`reason` is a catalogue key with `params`; `retry` says whether trying again may help without a person."""
+
+    def __init__(self, reason: str, /, *, retry: bool = False, **params: str | int | float) -> None:
+        self.reason = reason
+        self.params = params
+        self.retry = retry
+        super().__init__(reason)
+
+
+class NotOnHubError(Exception):
+    """The hub answers, and has no such model for us: unknown, private or gated."""

@@ -1,0 +1,120 @@
+"""Is this folder a whole Z-Image pipeline in hub layout? Answered from names, sizes and headers, without torch."""
+
+import hashlib
+import json
+import struct
+from pathlib import Path
+from typing import Final, cast
+
+from app.engine.core.failures import LoadError
+
+PIPELINE: Final = "ZImagePipeline"
+WEIGHTED: Final = ("text_encoder", "transformer", "vae")
+CONFIGS: Final = ("scheduler/scheduler_config.json", *(f"{part}/config.json" for part in WEIGHTED))
+LIBRARIES: Final = frozenset({"diffusers", "transformers"})
+# Written beside a download when it is complete.
+ORIGIN: Final = ".atelier-origin.json"
+MAX_HEADER: Final = 100_000_000
+TAIL: Final = 65536
+
+
+def check_folder(folder: Path) -> None:
+    """Raises LoadError `engine.broken-model`, whose `detail` names the first thing that is missing or cut off."""
+    try:
+        _check_index(folder)
+        for name in CONFIGS:
+            _read_json(folder / name)
+        if not (folder / "tokenizer" / "tokenizer.json").is_file():
+            for name in ("vocab.json", "merges.txt"):
+                _require(folder / "tokenizer" / name)
+        for part in WEIGHTED:
+            for weights in _weights(folder / part):
+                _check_safetensors(weights)
+    except (ValueError, OSError) as error:
+        detail = str(error) if isinstance(error, ValueError) else f"{error.strerror}: {_place(error.filename)}"
+        raise LoadError("engine.broken-model", folder=str(folder), detail=detail) from error
+
+
+def is_complete(folder: Path) -> bool:
+    try:
+        check_folder(folder)
+    except LoadError:
+        return False
+    return True
+
+
+def revision_of(folder: Path) -> str:
+    """12 hex digits: the hub's commit of a download of ours, else a hash over configuration and ends of the weights."""
+    origin = folder / ORIGIN
+    if origin.is_file() and (commit := str(_read_json(origin).get("revision", ""))):
+        return commit[:12]
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*/*.safetensors")) + [folder / name for name in ("model_index.json", *CONFIGS)]:
+        digest.update(f"{path.relative_to(folder).as_posix()} {path.stat().st_size}\n".encode())
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - TAIL))
+            digest.update(file.read())
+    return digest.hexdigest()[:12]
+
+
+def _check_index(folder: Path) -> None:
+    index = _read_json(folder / "model_index.json")
+    if index.get("_class_name") != PIPELINE:
+        raise ValueError(f"model_index.json is of {index.get('_class_name')}, not of {PIPELINE}")
+    for part in (*WEIGHTED, "tokenizer", "scheduler"):
+        origin = index.get(part)
+        # Any other library would be code from the folder.
+        if not isinstance(origin, list) or not origin or origin[0] not in LIBRARIES:
+            raise ValueError(f"model_index.json: unusable entry {part}")
+
+
+def _weights(part: Path) -> list[Path]:
+    """The safetensors files that the part's index names, or those that are there."""
+    indexes = sorted(part.glob("*.safetensors.index.json"))
+    if indexes:
+        shards = _read_json(indexes[0]).get("weight_map")
+        if not isinstance(shards, dict):
+            raise ValueError(f"{_place(indexes[0])} has no weight_map")
+        return [part / str(name) for name in sorted(set(shards.values()))]
+    files = sorted(part.glob("*.safetensors"))
+    if not files:
+        raise ValueError(f"{part.name}/*.safetensors is missing")
+    return files
+
+
+def _check_safetensors(path: Path) -> None:
+    """Its header says how long the file must be, so a file that was cut off is found without reading it."""
+    _require(path)
+    with path.open("rb") as file:
+        start = file.read(8)
+        length = struct.unpack("<Q", start)[0] if len(start) == 8 else MAX_HEADER + 1  # noqa: PLR2004
+        header = file.read(length) if length <= MAX_HEADER else b""
+    try:
+        tensors = cast("dict[str, dict[str, list[int]]]", json.loads(header))
+        end = max((entry["data_offsets"][1] for name, entry in tensors.items() if name != "__metadata__"), default=0)
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise ValueError(f"{_place(path)} is no safetensors file") from error
+    if path.stat().st_size != 8 + length + end:
+        raise ValueError(f"{_place(path)} is cut off")
+
+
+def _require(path: Path) -> None:
+    if not path.is_file():
+        raise ValueError(f"{_place(path)} is missing")
+
+
+def _read_json(path: Path) -> dict[str, object]:
+    _require(path)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{_place(path)} is no JSON") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{_place(path)} is no JSON object")  # noqa: TRY004 - one error for all wrong content
+    return content
+
+
+def _place(path: str | Path) -> str:
+    """The file as it is called inside the model folder."""
+    name = Path(path)
+    return name.name if name.name == "model_index.json" else f"{name.parent.name}/{name.name}"

@@ -1,0 +1,130 @@
+"""The child's two threads: one hears the parent at any moment, the main one owns the pipeline."""
+
+import logging
+import os
+import threading
+from multiprocessing.connection import Connection
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Final, NoReturn, cast
+
+from app.domain.ports import EngineCancelledError, EngineEvent, EngineRunError
+from app.engine import wire
+from app.engine.core.failures import LoadError
+
+if TYPE_CHECKING:
+    from app.engine.core.pipeline import Painter
+
+log = logging.getLogger(__name__)
+
+STOPPED: Final = 0
+ORPHANED: Final = 3
+FAILED: Final = 1
+
+
+class Worker:
+    """Serves one parent over one socket until told to stop, or until the parent is gone."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._sending = threading.Lock()
+        self._orders: SimpleQueue[wire.Run] = SimpleQueue()
+        self._cancelled: set[int] = set()
+        self._stopping = threading.Event()
+        self._running = threading.Event()
+
+    def serve(self, setup: wire.Setup) -> NoReturn:
+        """Load, then run what is ordered. Never returns: there is nothing that is worth an orderly teardown."""
+        threading.Thread(target=self._hear, name="parent", daemon=True).start()
+        try:
+            painter = self._load(setup)
+        except LoadError as error:
+            self._say(wire.LoadFailed(error.reason, error.params, error.retry))
+            _leave(FAILED)
+        except Exception as error:
+            log.exception("The engine could not load")
+            self._say(wire.LoadFailed("engine.load-failed", {"detail": type(error).__name__}, retry=False))
+            _leave(FAILED)
+        self._say(wire.Ready())
+        while True:
+            order = self._orders.get()
+            self._running.set()
+            self._say(self._run(painter, order))
+            self._running.clear()
+            if self._stopping.is_set():
+                _leave(STOPPED)
+
+    def _hear(self) -> None:
+        """Take messages at any moment, also in the middle of a step."""
+        while True:
+            try:
+                message = cast("wire.ToChild", self._connection.recv())
+            except (EOFError, OSError):
+                _leave(ORPHANED)
+            match message:
+                case wire.Run():
+                    self._orders.put(message)
+                case wire.Cancel(run_id=run_id):
+                    self._cancelled.add(run_id)
+                case wire.Stop():
+                    self._stopping.set()
+                    if not self._running.is_set():
+                        _leave(STOPPED)
+                case wire.Setup():
+                    log.warning("The engine is set up already")
+
+    def _load(self, setup: wire.Setup) -> "Painter":
+        # Here and not above: these import torch, and the parent must be heard meanwhile.
+        from app.engine.core.devices import pick_device  # noqa: PLC0415
+        from app.engine.core.download import download  # noqa: PLC0415
+        from app.engine.core.facts import facts_of  # noqa: PLC0415
+        from app.engine.core.hubs import hub_named  # noqa: PLC0415
+        from app.engine.core.models import choose  # noqa: PLC0415
+
+        device = pick_device(setup.device)
+        choice = choose(setup.model, setup.models_dir, cuda=device.is_cuda)
+        self._say(wire.Chosen(model=choice.name, device=device.name, demo=choice.is_demo))
+        if choice.repo is not None:
+            hub = hub_named(setup.source)
+            download(hub, choice.repo, choice.folder, lambda fraction: self._say(wire.Downloading(fraction)))
+        self._say(wire.Loading(choice.folder))
+        from app.engine.core.loader import load_pipeline  # noqa: PLC0415
+        from app.engine.core.pipeline import Painter  # noqa: PLC0415
+
+        return Painter(load_pipeline(choice.folder, device), facts_of(choice.name, choice.folder, device))
+
+    def _run(self, painter: "Painter", order: wire.Run) -> wire.RunEnd:
+        run_id = order.run_id
+
+        def emit(event: EngineEvent) -> None:
+            self._say(wire.Happened(run_id, event))
+
+        def cancelled() -> bool:
+            return run_id in self._cancelled or self._stopping.is_set()
+
+        try:
+            painter.make(order.request, emit, cancelled)
+        except EngineCancelledError:
+            if self._stopping.is_set():
+                _leave(STOPPED)  # the run is lost, not cancelled
+            return wire.RunCancelled(run_id)
+        except EngineRunError as error:
+            return wire.RunFailed(run_id, error.code)
+        except Exception:
+            log.exception("The device is lost: this process ends")
+            _leave(FAILED)
+        finally:
+            self._cancelled.discard(run_id)
+        return wire.RunDone(run_id)
+
+    def _say(self, message: wire.FromChild) -> None:
+        with self._sending:
+            try:
+                self._connection.send(message)
+            except OSError:
+                _leave(ORPHANED)
+
+
+def _leave(code: int) -> NoReturn:
+    """End at once: torch's teardown takes seconds, and may hang on a broken device."""
+    logging.shutdown()
+    os._exit(code)

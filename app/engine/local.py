@@ -1,0 +1,245 @@
+"""The engine of one machine: a child process that is watched, restarted and spoken to; torch stays out of here."""
+
+import logging
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from app.domain.ports import EngineEvent, EngineLostError, EngineRequest, EngineState, EngineStatus
+from app.engine import wire
+from app.engine.child import Child
+from app.engine.prompts import TokenCounter
+from app.engine.runs import Run, RunTable
+
+log = logging.getLogger(__name__)
+
+DEVICE: Final = re.compile(r"auto|cpu|cuda(:[0-9]{1,3})?")
+SOURCES: Final = ("huggingface", "modelscope")
+FIRST_PAUSE: Final = 0.5
+LONGEST_PAUSE: Final = 30.0
+LOST_GRACE: Final = 1.0
+POLL: Final = 1.0
+# Nothing on a GPU takes ten minutes between two events; on a CPU one step of the real model may.
+CUDA_SILENCE: Final = 600.0
+
+
+class LocalEngine:
+    """`ports.Engine` on this machine. Runs that overlap are made one after the other, in the order of their start."""
+
+    def __init__(
+        self,
+        model: str,
+        source: str,
+        device: str,
+        models_dir: Path,
+        on_change: Callable[[], None] | None = None,
+        *,
+        silence_limit: float | None = None,
+    ) -> None:
+        """`model`, `source` and `device` as in CONTRACT §1; `on_change` is called after each change of status, from
+        any thread. A run during which the child says nothing for `silence_limit` seconds is lost and the child
+        replaced; None: ten minutes on CUDA, no limit on a CPU. Raises ValueError for an unknown source or device.
+        """
+        if source not in SOURCES or not DEVICE.fullmatch(device):
+            raise ValueError(f"unknown model source or device: {source!r}, {device!r}")
+        self._setup = wire.Setup(
+            model=model,
+            source=source,
+            device=device,
+            models_dir=models_dir.absolute(),
+            log_level=log.getEffectiveLevel(),
+        )
+        self._on_change = on_change
+        self._silence_limit = silence_limit
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._runs = RunTable()
+        # Guarded by the lock:
+        self._status = EngineStatus(state=EngineState.STOPPED)
+        self._thread: threading.Thread | None = None
+        self._child: Child | None = None
+        self._tokens: TokenCounter | None = None
+
+    def start(self) -> None:
+        with self._lock:
+            if self._thread is not None:
+                return
+            self._stopping.clear()
+            self._thread = threading.Thread(target=self._supervise, name="engine-supervisor", daemon=True)
+            thread = self._thread
+        self._change(EngineStatus(state=EngineState.STARTING))
+        thread.start()
+
+    def stop(self, timeout: float) -> None:
+        deadline = time.monotonic() + timeout
+        with self._lock:
+            self._stopping.set()
+            child, thread = self._child, self._thread
+        if child is not None:
+            child.ask_to_stop()
+            child.end(timeout)
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(max(LOST_GRACE, deadline - time.monotonic()))
+        with self._lock:
+            self._thread = None
+        self._change(EngineStatus(state=EngineState.STOPPED))
+
+    def status(self) -> EngineStatus:
+        with self._lock:
+            return self._status
+
+    @property
+    def child_pid(self) -> int | None:
+        """Process id of the child, None while there is none."""
+        with self._lock:
+            return None if self._child is None else self._child.pid
+
+    def run(self, request: EngineRequest) -> Iterator[EngineEvent]:
+        """As the port says; the run begins with the first `next`, and ends when the iterator is closed."""
+        run, child = self._begin(request)
+        try:
+            yield from run.events()
+        finally:
+            # Nobody reads on, so the child need not go on. After an orderly end the table knows the run no more.
+            if self._runs.forget(run):
+                child.send(wire.Cancel(run.run_id))
+
+    def cancel(self, job_id: str) -> None:
+        with self._lock:
+            child = self._child
+        if child is not None:
+            for run_id in self._runs.of_job(job_id):
+                child.send(wire.Cancel(run_id))
+
+    def count_tokens(self, text: str) -> int | None:
+        with self._lock:
+            tokens = self._tokens
+        return None if tokens is None else tokens.count(text)
+
+    def _begin(self, request: EngineRequest) -> tuple[Run, Child]:
+        with self._lock:
+            child = self._child
+            if child is None or self._stopping.is_set():
+                raise EngineLostError
+            run = self._runs.begin(request.job_id)
+        child.send(wire.Run(run.run_id, request))
+        return run, child
+
+    def _change(self, status: EngineStatus) -> None:
+        with self._lock:
+            if status == self._status:
+                return
+            self._status = status
+        if self._on_change is not None:
+            try:
+                self._on_change()
+            except Exception:
+                log.exception("The listener for engine changes failed")
+
+    def _supervise(self) -> None:
+        """Keep a child alive until `stop`, or until a failure that only a person can mend."""
+        pause = FIRST_PAUSE
+        while not self._stopping.is_set():
+            self._change(replace(self.status(), state=EngineState.STARTING, progress=None, reason="", params={}))
+            failure, was_ready = self._live()
+            if self._stopping.is_set():
+                break
+            log.error("The engine failed: %s %s", failure.reason, dict(failure.params))
+            self._change(
+                replace(
+                    self.status(),
+                    state=EngineState.FAILED,
+                    progress=None,
+                    reason=failure.reason,
+                    params=failure.params,
+                )
+            )
+            # Only now: whoever lost a run and asks for the status must not read `ready`.
+            self._runs.lose_all()
+            pause = FIRST_PAUSE if was_ready else pause
+            self._stopping.wait(pause if failure.retry else None)
+            pause = min(2 * pause, LONGEST_PAUSE)
+        self._change(EngineStatus(state=EngineState.STOPPED))
+        self._runs.lose_all()
+
+    def _live(self) -> tuple[wire.LoadFailed, bool]:
+        """The life of one child: why it ended, and whether it was ever ready."""
+        try:
+            child = Child(self._setup)
+        except OSError as error:
+            return wire.LoadFailed("engine.child-lost", {"code": error.errno or 0}, retry=True), False
+        with self._lock:
+            self._child = child
+            grace = 0.0 if self._stopping.is_set() else LOST_GRACE
+        failure, was_ready = None, False
+        try:
+            if grace:
+                failure, was_ready = self._listen(child)
+        except Exception:
+            log.exception("The engine child said something strange")
+        with self._lock:
+            self._child = None
+        code = child.end(grace)
+        child.close()
+        return failure or wire.LoadFailed("engine.child-lost", {"code": code}, retry=True), was_ready
+
+    def _listen(self, child: Child) -> tuple[wire.LoadFailed | None, bool]:
+        """Take in all that the child says until it is gone or hangs."""
+        failure: wire.LoadFailed | None = None
+        was_ready = False
+        heard = time.monotonic()
+        while True:
+            try:
+                message = child.receive(POLL)
+            except EOFError:
+                return failure, was_ready
+            if message is None:
+                limit = self._silence()
+                begun = self._runs.last_begun()
+                if limit is not None and begun is not None and time.monotonic() - max(heard, begun) > limit:
+                    return wire.LoadFailed("engine.hung", {"seconds": round(limit)}, retry=True), was_ready
+                continue
+            heard = time.monotonic()
+            match message:
+                case wire.Happened():
+                    self._runs.happened(message)
+                case wire.RunDone() | wire.RunCancelled() | wire.RunFailed():
+                    self._runs.ended(message)
+                case wire.LoadFailed():
+                    failure = message  # the child ends now
+                case _:
+                    was_ready = was_ready or isinstance(message, wire.Ready)
+                    self._follow(message)
+
+    def _silence(self) -> float | None:
+        """Seconds of silence during a run that mean that the child hangs."""
+        if self._silence_limit is not None:
+            return self._silence_limit
+        return CUDA_SILENCE if self.status().device.startswith("cuda") else None
+
+    def _follow(self, message: wire.Chosen | wire.Downloading | wire.Loading | wire.Ready) -> None:
+        """The way from a bare process to a loaded model, as status."""
+        status = self.status()
+        match message:
+            case wire.Chosen(model=model, device=device, demo=demo):
+                self._change(replace(status, model=model, device=device, demo=demo))
+            case wire.Downloading(fraction=fraction):
+                self._change(replace(status, state=EngineState.DOWNLOADING, progress=fraction))
+            case wire.Loading(folder=folder):
+                self._change(replace(status, state=EngineState.LOADING, progress=None))
+                self._learn_tokens(folder)
+            case wire.Ready():
+                self._change(replace(status, state=EngineState.READY, progress=None))
+
+    def _learn_tokens(self, folder: Path) -> None:
+        try:
+            tokens = TokenCounter(folder)
+        except (OSError, ValueError):
+            log.warning("No tokenizer in %s: prompts are counted by the engine child alone", folder.name)
+            return
+        with self._lock:
+            self._tokens = tokens

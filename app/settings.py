@@ -1,0 +1,110 @@
+"""Every knob: name, default, meaning. Flag beats environment, environment beats file, file beats default.
+
+Flags, `ATELIER_…` variables, keys of `atelier.toml` and the README's table all come from these fields.
+"""
+
+from pathlib import Path
+from typing import Any, Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+ENV_PREFIX = "ATELIER_"
+DEFAULT_FILE = Path("atelier.toml")
+
+
+class ConfigurationError(Exception):
+    """The settings are refused: one line each, naming the setting."""
+
+
+class Settings(BaseSettings):
+    """Frozen; read by `cli` and `bootstrap` only."""
+
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, frozen=True, extra="forbid")
+
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(7860, ge=1, le=65535, description="port; if it is not given and busy, the next free up to 7869")
+    share: bool = Field(default=False, description="public link through Gradio's tunnel")
+    model: str = Field("auto", description="auto, demo, a folder in diffusers layout, or a hub id")
+    model_source: Literal["huggingface", "modelscope"] = Field("huggingface", description="where weights come from")
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:[0-9]{1,2})?)$", description="auto, cuda, cuda:N or cpu")
+    data_dir: Path = Field(Path("data"), description="database, keys, thumbnails, uploads")
+    outputs_dir: Path = Field(Path("outputs"), description="pictures, a folder for each person")
+    models_dir: Path = Field(Path("models"), description="weights")
+    database_url: str = Field("", description="SQLite in the data directory, PostgreSQL or MySQL/MariaDB")
+    redis_url: str = Field("", description="optional; tells other processes at once what changed")
+    root_path: str = Field(
+        "", pattern=r"^(/[A-Za-z0-9._~-]+)*$", description="sub-path behind a proxy, such as /studio"
+    )
+    ssl_certfile: Path | None = Field(None, description="certificate, to serve HTTPS without a proxy")
+    ssl_keyfile: Path | None = Field(None, description="the certificate's key")
+    config: Path | None = Field(None, description="settings file; atelier.toml if it is there")
+    timezone: str = Field("", description="time zone of days, folders and reports; the server's own by default")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="how much is logged")
+    log_format: Literal["text", "json"] = Field("text", description="text, or one JSON object a line")
+    trusted_proxies: str = Field("", description="addresses of proxies whose X-Forwarded-For and -Proto are believed")
+    session_idle_hours: int = Field(24, ge=1, le=24 * 30, description="a session ends after so long without use")
+    session_days: int = Field(7, ge=1, le=365, description="a session ends after so long at most")
+    member_quota_daily: int = Field(50, ge=-1, description="pictures a day of a member by default; -1 unlimited")
+    admin_username: str = Field("admin", description="name of the first administrator")
+    admin_password: SecretStr | None = Field(None, description="password of the first administrator")
+    admin_password_file: Path | None = Field(None, description="file that holds it")
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        if value and value not in available_timezones():
+            raise ValueError("is not a time zone of the IANA database")
+        return value
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.timezone or server_timezone())
+
+    @classmethod
+    def settings_customise_sources(  # noqa: PLR0913 - the library's signature
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        del dotenv_settings, file_secret_settings
+        given: dict[str, Any] = init_settings.init_kwargs if isinstance(init_settings, InitSettingsSource) else {}
+        file = given.get("config") or env_settings().get("config") or (DEFAULT_FILE if DEFAULT_FILE.is_file() else None)
+        if file is None:
+            return init_settings, env_settings
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=Path(file))
+
+
+def load(**flags: object) -> Settings:
+    """The settings, with the given flags on top. Raises ConfigurationError."""
+    file = flags.get("config")
+    if file is not None and not Path(str(file)).is_file():
+        raise ConfigurationError(f"config: there is no file {file}")
+    try:
+        return Settings(**flags)  # type: ignore[arg-type]  # the fields parse what flags, files and variables hold
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, each['loc'])) or 'settings'}: {each['msg']}" for each in error.errors()]
+        raise ConfigurationError("\n".join(lines)) from None
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"the settings file cannot be read: {error}") from None
+
+
+def server_timezone() -> str:
+    """The IANA name of the server's own zone, UTC if the system does not tell."""
+    link = Path("/etc/localtime")
+    parts = link.resolve().parts if link.exists() else ()
+    if "zoneinfo" in parts:
+        name = "/".join(parts[parts.index("zoneinfo") + 1 :])
+        if name in available_timezones():
+            return name
+    return "UTC"

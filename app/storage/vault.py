@@ -1,0 +1,73 @@
+"""The pictures' place on disk: `<outputs>/<username>/<YYYY-MM-DD>/<HHMMSS>_<seed>_<image id>.png`."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from app.domain.errors import NotFoundError
+from app.domain.ports import PictureNotKeptError, PictureRecipe, StoredPicture
+from app.storage.files import FULL, remove_parts, write_whole
+from app.storage.metadata import parameters_text, recipe_json, with_text
+from app.storage.thumbnails import thumbnail
+
+
+class FileVault:
+    """The `Vault` port on a local disk. Thumbnails live under the data directory."""
+
+    def __init__(self, outputs_dir: Path, thumbnails_dir: Path) -> None:
+        self._outputs = outputs_dir.resolve()
+        self._thumbnails = thumbnails_dir.resolve()
+
+    def path_of(self, recipe: PictureRecipe) -> str:
+        moment = recipe.local_time
+        name = f"{moment:%H%M%S}_{recipe.seed}_{recipe.picture_id}.png"
+        return f"{recipe.username}/{moment:%Y-%m-%d}/{name}"
+
+    def keep(self, recipe: PictureRecipe, png: bytes, facts: Mapping[str, str]) -> StoredPicture:
+        texts = {"parameters": parameters_text(recipe, facts), "atelier": recipe_json(recipe, facts)}
+        content = with_text(png, texts)
+        path = self.path_of(recipe)
+        try:
+            write_whole(self._inside(path), content)
+            write_whole(self._thumbnail(recipe.picture_id), thumbnail(png))
+        except OSError as error:
+            self.discard(path, recipe.picture_id)
+            raise PictureNotKeptError("disk-full" if error.errno in FULL else "storage-error") from None
+        return StoredPicture(path=path, sha256=hashlib.sha256(content).hexdigest(), size=len(content))
+
+    def discard(self, path: str, picture_id: str) -> None:
+        self._inside(path).unlink(missing_ok=True)
+        self._thumbnail(picture_id).unlink(missing_ok=True)
+
+    def original(self, path: str) -> Path:
+        file = self._inside(path)
+        if not file.is_file():
+            raise NotFoundError
+        return file
+
+    def thumbnail(self, path: str, picture_id: str) -> Path:
+        small = self._thumbnail(picture_id)
+        if not small.is_file():
+            write_whole(small, thumbnail(self.original(path).read_bytes()))
+        return small
+
+    def size(self, path: str) -> int | None:
+        """Bytes on disk, None if the file is gone."""
+        file = self._inside(path)
+        return file.stat().st_size if file.is_file() else None
+
+    def paths(self) -> frozenset[str]:
+        """Every picture on disk."""
+        return frozenset(path.relative_to(self._outputs).as_posix() for path in self._outputs.glob("*/*/*.png"))
+
+    def sweep(self) -> int:
+        return sum(remove_parts(folder) for folder in (self._outputs, self._thumbnails) if folder.is_dir())
+
+    def _inside(self, path: str) -> Path:
+        file = (self._outputs / path).resolve()
+        if not file.is_relative_to(self._outputs):
+            raise NotFoundError
+        return file
+
+    def _thumbnail(self, picture_id: str) -> Path:
+        return self._thumbnails / picture_id[:2] / f"{picture_id}.webp"

@@ -1,0 +1,173 @@
+"""The outermost layer, pure ASGI: who is asking, and may this request go on at all. Default deny.
+
+Order: one of each security header, the closed routes, identity, the public list, cross-site, password change.
+"""
+
+import logging
+import re
+import secrets
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import quote, urlsplit
+
+import anyio
+from starlette.requests import HTTPConnection
+from starlette.responses import RedirectResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.domain.errors import CrossSiteError, StudioError
+from app.domain.people import Origin, Principal
+from app.flows.sign_in import who_has_session, who_has_token
+from app.flows.studio import Studio
+from app.messages import LANGUAGES, negotiate
+from app.web.cookies import session_secret
+from app.web.headers import with_headers
+from app.web.identity import Visitor
+from app.web.problems import problem, problem_of
+from app.web.proxies import Proxies
+
+log = logging.getLogger(__name__)
+
+SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+SINGLE: Final = frozenset({b"host", b"origin", b"cookie", b"authorization", b"sec-fetch-site", b"content-type"})
+# CONTRACT §3: what answers without identity.
+PUBLIC: Final = re.compile(
+    r"/(login|logout|account/language|healthz|readyz|favicon\.ico|robots\.txt|manifest\.json|theme\.css"
+    r"|gradio_api/app_id|gradio_api/theme\.css|assets/.*|static/.*|assets-atelier/.*|auth/.*)"
+)
+# Gradio routes that nobody needs here and that reach too far (reference: what Gradio does and does not protect).
+CLOSED: Final = re.compile(
+    r"/(gradio_api/(deep_link|dev/.*|run-history.*|runs|proxy=.*|vibe.*|undo-vibe.*|custom_component/.*"
+    r"|process_recording|token|user|startup-events|login_check|component_server|openapi\.json|stream/.*|api/.*|run/.*"
+    r"|upload.*|file/.*|file=.*|monitoring.*)|monitoring.*|openapi\.json|docs.*|redoc|svelte/.*|pwa_icon.*|config/.*)"
+)
+WHILE_PASSWORD_MUST_CHANGE: Final = frozenset({"/account/password", "/logout", "/account/language"})
+REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{8,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """Wraps the whole application."""
+
+    app: ASGIApp
+    studio: Studio
+    proxies: Proxies
+    root_path: str
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        scope = self.proxies.trusted(scope)
+        visitor = _stranger(scope)
+        send = with_headers(send, scope, visitor.nonce)
+        if _has_doubles(scope):
+            await problem("bad-request", visitor.language)(scope, receive, send)
+            return
+        try:
+            visitor = await self._identify(scope, visitor)
+            scope.setdefault("state", {})["visitor"] = visitor
+            refusal = await self._refusal(scope, visitor)
+        except StudioError as error:
+            refusal = problem_of(error, visitor.language)
+        await (refusal or self.app)(scope, receive, send)
+
+    async def _identify(self, scope: Scope, visitor: Visitor) -> Visitor:
+        connection = HTTPConnection(scope)
+        header = connection.headers.get("authorization", "")
+        actor: Principal | None = None
+        if header:
+            kind, _, token = header.partition(" ")
+            if kind.lower() == "bearer":
+                actor = await anyio.to_thread.run_sync(who_has_token, self.studio, token.strip())
+        elif (secret := session_secret(connection)) is not None:
+            actor = await anyio.to_thread.run_sync(who_has_session, self.studio, secret)
+        language = actor.user.language if actor and actor.user.language in LANGUAGES else visitor.language
+        return Visitor(actor, visitor.origin, language or visitor.language, visitor.nonce)
+
+    async def _refusal(self, scope: Scope, visitor: Visitor) -> Response | None:
+        path, method = _path(scope), scope["method"]
+        is_public = PUBLIC.fullmatch(path) is not None
+        if visitor.actor is None and not is_public:
+            return self._ask_to_sign_in(scope, visitor)
+        if CLOSED.fullmatch(path):
+            return problem("not-found", visitor.language)
+        if method not in SAFE and not _same_site(scope, visitor):
+            if visitor.actor is not None:
+                await anyio.to_thread.run_sync(self._note_cross_site, visitor, path)
+            return problem("cross-site", visitor.language)
+        actor = visitor.actor
+        if actor and actor.user.must_change_password and not is_public and path not in WHILE_PASSWORD_MUST_CHANGE:
+            if _wants_page(scope):
+                return RedirectResponse(f"{self.root_path}/account/password", 303)
+            return problem("password-change-required", visitor.language)
+        return None
+
+    def _ask_to_sign_in(self, scope: Scope, visitor: Visitor) -> Response:
+        if not _wants_page(scope):
+            return problem("not-authenticated", visitor.language)
+        query = scope["query_string"].decode("latin-1")
+        wanted = _path(scope) + (f"?{query}" if query else "")
+        return RedirectResponse(f"{self.root_path}/login?next={quote(wanted, safe='/')}", 303)
+
+    def _note_cross_site(self, visitor: Visitor, path: str) -> None:
+        if visitor.actor is not None:
+            self.studio.refused(visitor.actor, CrossSiteError(), path[:64], visitor.origin)
+
+
+def _stranger(scope: Scope) -> Visitor:
+    connection = HTTPConnection(scope)
+    given = connection.headers.get("x-request-id", "")
+    origin = Origin(
+        ip_address=scope["client"][0] if scope.get("client") else "",
+        request_id=given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8),
+        user_agent=connection.headers.get("user-agent", "")[:256],
+    )
+    chosen = connection.cookies.get("lang", "")
+    language = chosen if chosen in LANGUAGES else negotiate(connection.headers.get("accept-language", ""))
+    return Visitor(None, origin, language, secrets.token_urlsafe(16))
+
+
+def _has_doubles(scope: Scope) -> bool:
+    names = [name for name, _ in scope["headers"] if name in SINGLE]
+    return len(names) != len(set(names))
+
+
+def _path(scope: Scope) -> str:
+    """The path without the prefix; one trailing slash more is the same place."""
+    path: str = scope["path"]
+    root: str = scope.get("root_path", "")
+    if root and path.startswith(f"{root}/"):
+        path = path[len(root) :]
+    return path.rstrip("/") or "/"
+
+
+def _wants_page(scope: Scope) -> bool:
+    accepts = HTTPConnection(scope).headers.get("accept", "")
+    return scope["method"] in {"GET", "HEAD"} and "text/html" in accepts.lower()
+
+
+def _same_site(scope: Scope, visitor: Visitor) -> bool:
+    """Our own pages say so; tokens need not; a login without cookie, Origin and Sec-Fetch-Site is curl."""
+    headers = HTTPConnection(scope).headers
+    if visitor.actor is not None and visitor.actor.token_id is not None:
+        return True
+    site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+    if origin is not None and not _is_own(origin, headers.get("host", "")):
+        return False
+    if site is not None:
+        return site == "same-origin"
+    if origin is not None:
+        return True
+    return visitor.actor is None and "cookie" not in headers
+
+
+def _is_own(origin: str, host: str) -> bool:
+    """The host decides: behind a tunnel or a TLS proxy the scheme that we see is not the browser's."""
+    try:
+        return bool(host) and urlsplit(origin).netloc.lower() == host.lower()
+    except ValueError:
+        return False

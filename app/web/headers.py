@@ -1,0 +1,53 @@
+"""Security headers on every answer, and the nonce in every page."""
+
+import re
+from typing import Final
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import Message, Scope, Send
+
+CACHED: Final = re.compile(r"/(assets|static|assets-atelier|outputs)/")
+COMMON: Final = (
+    ("x-content-type-options", "nosniff"),
+    ("referrer-policy", "same-origin"),
+    ("x-frame-options", "DENY"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("permissions-policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
+)
+DOCUMENT: Final = (
+    "default-src 'self'; script-src 'self' 'nonce-{nonce}' 'strict-dynamic'{evaluate}; style-src 'self' 'unsafe-inline';"
+    " img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; media-src 'self' blob: data:;"
+    " worker-src 'self' blob:; object-src 'none'; base-uri 'self'; frame-ancestors 'none'; form-action 'self'"
+)
+NOTHING: Final = "default-src 'none'; frame-ancestors 'none'"
+# Gradio evaluates strings for gr.HTML and js=; without this its page does not mount. No other page gets it.
+EVALUATE: Final = " 'unsafe-eval'"
+
+
+def with_headers(send: Send, scope: Scope, nonce: str) -> Send:
+    """`send` with our headers on the answer's start."""
+    path: str = scope["path"]
+
+    async def send_with_headers(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in COMMON:
+                headers[name] = value
+            headers["content-security-policy"] = _policy(headers.get("content-type", ""), path, nonce)
+            if scope["scheme"] == "https":
+                headers["strict-transport-security"] = "max-age=31536000; includeSubDomains"
+            if not CACHED.search(path):
+                headers["cache-control"] = "no-store"
+            if headers.get("content-type", "").startswith("text/event-stream"):
+                headers["x-accel-buffering"] = "no"
+        await send(message)
+
+    return send_with_headers
+
+
+def _policy(content_type: str, path: str, nonce: str) -> str:
+    if not content_type.startswith("text/html"):
+        return NOTHING
+    is_studio = path.rstrip("/").rpartition("/")[2] not in {"login", "logout", "password"}
+    return DOCUMENT.format(nonce=nonce, evaluate=EVALUATE if is_studio else "")

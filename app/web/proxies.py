@@ -1,0 +1,57 @@
+"""Whose X-Forwarded-For and X-Forwarded-Proto are believed: configured proxies, nobody else."""
+
+import ipaddress
+from collections.abc import Iterable
+from typing import Final
+
+from starlette.datastructures import Headers
+from starlette.types import Scope
+
+SCHEMES: Final = frozenset({"http", "https"})
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class Proxies:
+    """A list of networks. Raises ValueError for one that is none, or that is everybody."""
+
+    def __init__(self, networks: Iterable[str]) -> None:
+        self._networks: tuple[Network, ...] = tuple(ipaddress.ip_network(each) for each in networks)
+        if any(network.prefixlen == 0 for network in self._networks):
+            raise ValueError("trusted_proxies: everybody cannot be a trusted proxy")
+
+    def trusted(self, scope: Scope) -> Scope:
+        """The scope with the browser's address and scheme, if the peer is one of ours."""
+        client = scope.get("client")
+        if client is None or not self._has(client[0]):
+            return scope
+        headers = Headers(scope=scope)
+        changed = dict(scope)
+        addresses = [part.strip() for part in headers.get("x-forwarded-for", "").split(",") if part.strip()]
+        # From the right: the last address that is not one of our own proxies is the one they saw.
+        for address in reversed(addresses):
+            if not _is_address(address):
+                break
+            changed["client"] = (address, 0)
+            if not self._has(address):
+                break
+        scheme = headers.get("x-forwarded-proto", "")
+        if scheme in SCHEMES:
+            changed["scheme"] = scheme
+        return changed
+
+    def _has(self, address: str) -> bool:
+        try:
+            peer = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        if isinstance(peer, ipaddress.IPv6Address) and peer.ipv4_mapped is not None:
+            peer = peer.ipv4_mapped
+        return any(peer in network for network in self._networks if network.version == peer.version)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
