@@ -18,10 +18,20 @@ from app.scheduler.progress import Progress
 from app.settings import ConfigurationError, Settings
 from app.storage.initial_password import InitialPasswordFile
 from app.storage.vault import FileVault
-from app.store import schema
 from app.store.connect import Database, UnsupportedDatabaseError, is_sqlite, open_engine, sqlite_url
 from app.store.leader import DatabaseLeadership, FileLeadership, Leadership
+from app.store.schema import DatabaseUnreachableError, SchemaError, upgrade
 from app.store.transaction import Store
+
+__all__ = [
+    "AlreadyRunningError",
+    "DatabaseUnreachableError",
+    "House",
+    "SchemaError",
+    "build",
+    "make_folders",
+    "prepare",
+]
 
 ENGINE_STOP_SECONDS: Final = 5.0
 DISPATCHER_STOP_SECONDS: Final = 2.0
@@ -31,7 +41,7 @@ class SystemClock:
     """The `Clock` port."""
 
     def now(self) -> datetime:
-        return datetime.now(UTC)
+        return datetime.now(UTC)  # noqa: TID251 - this is the clock that everybody else is given
 
 
 class AlreadyRunningError(Exception):
@@ -69,10 +79,13 @@ class House:
     database: Database
     single_server: bool
 
-    def start(self) -> None:
-        """Load the model and work on the queue. Raises AlreadyRunningError."""
+    def claim_data_dir(self) -> None:
+        """Beside SQLite there is one server. Raises AlreadyRunningError."""
         if self.single_server and not self.leadership.held():
             raise AlreadyRunningError
+
+    def start(self) -> None:
+        """Load the model and work on the queue."""
         self.studio.vault.sweep()
         self.studio.engine.start()
         self.dispatcher.start()
@@ -84,6 +97,9 @@ class House:
         self.studio.engine.stop(ENGINE_STOP_SECONDS)
         self.dispatcher.join(DISPATCHER_STOP_SECONDS)
         self.leadership.release()
+
+    def close(self) -> None:
+        """The last request was answered."""
         self.studio.store.close()
 
 
@@ -124,9 +140,9 @@ def build(settings: Settings, *, engine: Engine | None = None) -> House:
 def prepare(house: House, settings: Settings) -> str | None:
     """Bring the schema up to date and make the first administrator; the random password if one had to be made.
 
-    Raises schema.SchemaError, schema.DatabaseUnreachableError or ConfigurationError.
+    Raises SchemaError, DatabaseUnreachableError or ConfigurationError.
     """
-    schema.upgrade(house.database)
+    upgrade(house.database)
     try:
         return first_admin.seed(house.studio, roles(settings), settings.admin_username, admin_password(settings))
     except InvalidRequestError as error:

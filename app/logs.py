@@ -6,7 +6,17 @@ import sys
 from datetime import UTC, datetime
 from typing import Final
 
-QUIET: Final = ("httpx", "httpcore", "alembic", "PIL", "urllib3", "filelock", "python_multipart", "multipart", "asyncio")
+QUIET: Final = (
+    "httpx",
+    "httpcore",
+    "alembic",
+    "PIL",
+    "urllib3",
+    "filelock",
+    "python_multipart",
+    "multipart",
+    "asyncio",
+)
 TEXT: Final = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 

@@ -11,7 +11,7 @@ from app.store.transaction import Transaction
 SYSTEM = "system"
 
 
-def record(  # noqa: PLR0913 - who, what, whence and when
+def record(
     tx: Transaction, event: Event, *, actor: User | None, origin: Origin, at: datetime, actor_name: str = SYSTEM
 ) -> None:
     """`actor_name` names whoever acts without an account: the command line, the system, a failed login."""

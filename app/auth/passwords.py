@@ -14,6 +14,8 @@ _HASHER: Final = argon2.using(type="ID", memory_cost=46 * 1024, time_cost=1, par
 _AT_ONCE: Final = threading.BoundedSemaphore(4)
 MIN_LENGTH: Final = 8
 MAX_LENGTH: Final = 256
+# Nobody can have it, and checking it costs as much as any other.
+UNACCEPTABLE: Final = "\N{REPLACEMENT CHARACTER}"
 COMMON: Final = frozenset(
     """
     password password1 password12 password123 passw0rd p@ssw0rd 12345678 123456789 1234567890 87654321 qwertyui
@@ -51,7 +53,7 @@ def hash_password(password: str) -> str:
 
 def verify_password(password: str, password_hash: str) -> bool:
     if len(password) > MAX_LENGTH or any(unicodedata.category(character) == "Cs" for character in password):
-        password = "\N{REPLACEMENT CHARACTER}"  # costs the same time and is wrong
+        password = UNACCEPTABLE
     with _AT_ONCE:
         return bool(_HASHER.verify(unicodedata.normalize("NFC", password), password_hash))
 

@@ -19,8 +19,9 @@ StudioError
 └── UnavailableError           the database is away, the disk is full
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
 Params = Mapping[str, str | int | float]
@@ -32,7 +33,7 @@ class FieldError:
 
     field: str
     key: str
-    params: Params = field(default_factory=dict)
+    params: Params = dataclasses.field(default_factory=dict)
 
 
 class StudioError(Exception):

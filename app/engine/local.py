@@ -198,9 +198,7 @@ class LocalEngine:
             except EOFError:
                 return failure, was_ready
             if message is None:
-                limit = self._silence()
-                begun = self._runs.last_begun()
-                if limit is not None and begun is not None and time.monotonic() - max(heard, begun) > limit:
+                if (limit := self._exceeded(heard)) is not None:
                     return wire.LoadFailed("engine.hung", {"seconds": round(limit)}, retry=True), was_ready
                 continue
             heard = time.monotonic()
@@ -215,11 +213,14 @@ class LocalEngine:
                     was_ready = was_ready or isinstance(message, wire.Ready)
                     self._follow(message)
 
-    def _silence(self) -> float | None:
-        """Seconds of silence during a run that mean that the child hangs."""
-        if self._silence_limit is not None:
-            return self._silence_limit
-        return CUDA_SILENCE if self.status().device.startswith("cuda") else None
+    def _exceeded(self, heard: float) -> float | None:
+        """The limit of silence in seconds, if a run is in flight and the child was last `heard` longer ago."""
+        status = self.status()
+        limit = self._silence_limit or (CUDA_SILENCE if status.device.startswith("cuda") else None)
+        begun = self._runs.last_begun()
+        if limit is None or begun is None or status.state is not EngineState.READY:
+            return None
+        return limit if time.monotonic() - max(heard, begun) > limit else None
 
     def _follow(self, message: wire.Chosen | wire.Downloading | wire.Loading | wire.Ready) -> None:
         """The way from a bare process to a loaded model, as status."""

@@ -13,6 +13,8 @@ from app.quota.ledger import Day, day_on
 from app.store.audit import AuditRow
 from app.store.rows import Page
 
+__all__ = ["AuditFilter", "AuditRow", "list_events"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditFilter:
@@ -24,7 +26,7 @@ class AuditFilter:
     until: str | None = None
 
 
-def list_events(  # noqa: PLR0913 - who, and one argument a filter
+def list_events(
     studio: Studio, actor: Principal, wanted: AuditFilter, *, cursor: str | None, limit: int, origin: Origin
 ) -> Page[AuditRow]:
     """Newest first."""
@@ -36,8 +38,8 @@ def list_events(  # noqa: PLR0913 - who, and one argument a filter
         lambda tx: tx.audit.list(
             actor=wanted.actor,
             action=wanted.action,
-            since=since and since.starts_at,
-            until=until and until.ends_at,
+            since=None if since is None else since.starts_at,
+            until=None if until is None else until.ends_at,
             cursor=cursor,
             limit=limit,
         )

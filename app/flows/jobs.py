@@ -43,7 +43,7 @@ def get_job(studio: Studio, actor: Principal, job_id: str, origin: Origin) -> Jo
     return found
 
 
-def list_jobs(  # noqa: PLR0913 - who, and one argument a filter
+def list_jobs(
     studio: Studio, actor: Principal, *, state: JobState | None, cursor: str | None, limit: int, origin: Origin
 ) -> Page[JobView]:
     """Own jobs, newest first."""

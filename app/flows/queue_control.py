@@ -1,5 +1,6 @@
 """The queue as administrators see and steer it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,6 +13,7 @@ from app.flows.studio import Studio
 from app.store.transaction import Transaction
 
 MOST_SHOWN: Final = 200
+Steer = Callable[[Studio, Principal, Origin], None]
 
 
 @dataclass(frozen=True, slots=True)

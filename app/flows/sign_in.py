@@ -61,7 +61,9 @@ def who_has_session(studio: Studio, secret: str) -> Principal | None:
         if not is_alive(now, last_seen=row.last_seen_at, expires=row.expires_at, lifetime=studio.lifetime):
             return None
         actor = _principal(tx.users.get(row.user_id))
-        return actor and (replace(actor, session_id=row.id), worth_noting(now, row.last_seen_at))
+        if actor is None:
+            return None
+        return replace(actor, session_id=row.id), worth_noting(now, row.last_seen_at)
 
     found = studio.store.read(work)
     if found is None:
@@ -87,7 +89,9 @@ def who_has_token(studio: Studio, token: str) -> Principal | None:
         if row.revoked_at is not None or now >= row.expires_at:
             return None
         actor = _principal(tx.users.get(row.user_id))
-        return actor and (replace(actor, token_id=row.id, scopes=row.scopes), row.last_used_at)
+        if actor is None:
+            return None
+        return replace(actor, token_id=row.id, scopes=row.scopes), row.last_used_at
 
     found = studio.store.read(work)
     if found is None:
@@ -96,6 +100,21 @@ def who_has_token(studio: Studio, token: str) -> Principal | None:
     if last_used is None or worth_noting(now, last_used):
         studio.store.write(lambda tx: tx.tokens.used(parts.id, now))
     return actor
+
+
+def is_still_there(studio: Studio, actor: Principal) -> bool:
+    """Whether the session or token that proved the actor still stands, asked again while an answer waits."""
+    now = studio.clock.now()
+
+    def work(tx: Transaction) -> bool:
+        if _principal(tx.users.get(actor.user_id)) is None:
+            return False
+        if actor.token_id is not None:
+            token = tx.tokens.get(actor.token_id)
+            return token is not None and token.revoked_at is None and now < token.expires_at
+        return actor.session_id is not None and tx.sessions.exists(actor.session_id)
+
+    return studio.store.read(work)
 
 
 def _principal(account: Account | None) -> Principal | None:
@@ -113,7 +132,7 @@ def _reason_to_refuse(account: Account | None, password: str) -> str:
     return "disabled" if account.user.disabled_at is not None else ""
 
 
-def _open_session(  # noqa: PLR0913 - one row, whole
+def _open_session(
     studio: Studio, tx: Transaction, account: Account, rehashed: str | None, origin: Origin, now: datetime
 ) -> str:
     if rehashed is not None:

@@ -102,7 +102,7 @@ def _find(tx: Transaction, actor: Principal, key: str, request: GenerationReques
     return tx.jobs.get(known.job_id)
 
 
-def _enqueue(  # noqa: PLR0913 - one row, whole
+def _enqueue(
     tx: Transaction, actor: Principal, request: GenerationRequest, origin: Origin, now: datetime, day: date
 ) -> Job:
     job_id = secrets.token_hex(8)

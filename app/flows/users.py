@@ -66,6 +66,14 @@ def create_user(studio: Studio, actor: Principal, body: Mapping[str, object], or
     return NewPassword(studio.store.write(work), password if given is None else None)
 
 
+def create_user_with_password(studio: Studio, actor: Principal, body: Mapping[str, object], origin: Origin) -> User:
+    """The same for the API, which never hands out a password: the body must bring one."""
+    if body.get("password") is None:
+        studio.permit(actor, Permission.USER_MANAGE, origin)
+        raise InvalidRequestError([FieldError("password", "field.required")])
+    return create_user(studio, actor, body, origin).user
+
+
 def change_user(
     studio: Studio, actor: Principal, username: str, body: Mapping[str, object], origin: Origin, *, reason: str = ""
 ) -> User:
@@ -83,7 +91,8 @@ def change_user(
         _keep_an_admin(tx, before, changes.get("role", before.role), disabled)
         if changes:
             tx.users.change(before.id, changes)
-        _set_disabled(studio, tx, before, disabled, reason, actor, origin)
+        if (event := _set_disabled(studio, tx, before, reason, disabled=disabled)) is not None:
+            studio.record(tx, event, actor, origin)
         after = _existing(tx, username).user
         told = {field: f"{_shown(before, field)} -> {_shown(after, field)}" for field in changes}
         if told:
@@ -184,24 +193,18 @@ def _keep_an_admin(tx: Transaction, before: User, role: str, disabled: object) -
         raise ConflictError("error.last-admin")
 
 
-def _set_disabled(  # noqa: PLR0913 - one step of change_user
-    studio: Studio,
-    tx: Transaction,
-    user: User,
-    disabled: bool | None,  # noqa: FBT001 - None leaves it
-    reason: str,
-    actor: Principal,
-    origin: Origin,
-) -> None:
+def _set_disabled(
+    studio: Studio, tx: Transaction, user: User, reason: str, *, disabled: bool | None
+) -> UserDisabled | UserEnabled | None:
+    """Disable or enable; None leaves it. What the trail must say, if anything happened."""
     if disabled is None or disabled == (user.disabled_at is not None):
-        return
+        return None
     if disabled:
         tx.users.change(user.id, {"disabled_at": studio.clock.now(), "disabled_reason": reason})
         tx.sessions.end_of_user(user.id)
-        studio.record(tx, UserDisabled(subject=user.username, reason=reason), actor, origin)
-    else:
-        tx.users.change(user.id, {"disabled_at": None, "disabled_reason": None})
-        studio.record(tx, UserEnabled(subject=user.username), actor, origin)
+        return UserDisabled(subject=user.username, reason=reason)
+    tx.users.change(user.id, {"disabled_at": None, "disabled_reason": None})
+    return UserEnabled(subject=user.username)
 
 
 def _shown(user: User, field: str) -> str:

@@ -19,8 +19,12 @@ class Watcher:
             return
         self._seen = revision
         for job_id in studio.progress.running():
-            job = studio.store.read(lambda tx, wanted=job_id: tx.jobs.get(wanted))
-            if job is None or job.state is not JobState.RUNNING:
+            if not _still_runs(studio, job_id):
                 studio.engine.cancel(job_id)
         studio.progress.changed()
         studio.wake()
+
+
+def _still_runs(studio: Studio, job_id: str) -> bool:
+    job = studio.store.read(lambda tx: tx.jobs.get(job_id))
+    return job is not None and job.state is JobState.RUNNING

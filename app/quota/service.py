@@ -6,7 +6,7 @@ from app.domain.errors import QuotaExceededError
 from app.domain.jobs import Job
 from app.domain.people import Principal, daily_allowance
 from app.quota.ledger import Balance, Day
-from app.store.quota import WHOLE_JOB
+from app.store.quota import WHOLE_JOB, Entry
 from app.store.transaction import Transaction
 
 
@@ -26,23 +26,21 @@ def reserve(tx: Transaction, actor: Principal, day: Day, amount: int, now: datet
 
 
 def note_reservation(tx: Transaction, job: Job, now: datetime) -> None:
-    _enter(tx, job, WHOLE_JOB, "reserve", job.cost, "submitted", now)
+    _enter(tx, job, now, Entry(WHOLE_JOB, "reserve", job.cost, "submitted"))
 
 
 def charge_picture(tx: Transaction, job: Job, index: int, now: datetime) -> None:
     """Turn one reservation into use, on the day of the click."""
-    if _enter(tx, job, index, "commit", 1, "picture", now):
+    if _enter(tx, job, now, Entry(index, "commit", 1, "picture")):
         tx.quota.move(job.user_id, job.day, used=1, reserved=-1)
 
 
 def release_rest(tx: Transaction, job: Job, reason: str, now: datetime) -> None:
     """Give back what the ended job still holds."""
     held = tx.quota.held(job.id)
-    if held > 0 and _enter(tx, job, WHOLE_JOB, "release", held, reason, now):
+    if held > 0 and _enter(tx, job, now, Entry(WHOLE_JOB, "release", held, reason)):
         tx.quota.move(job.user_id, job.day, used=0, reserved=-held)
 
 
-def _enter(tx: Transaction, job: Job, index: int, kind: str, amount: int, reason: str, now: datetime) -> bool:  # noqa: PLR0913
-    return tx.quota.enter(
-        user_id=job.user_id, day=job.day, job_id=job.id, index=index, kind=kind, amount=amount, reason=reason, at=now
-    )
+def _enter(tx: Transaction, job: Job, now: datetime, entry: Entry) -> bool:
+    return tx.quota.enter(user_id=job.user_id, day=job.day, job_id=job.id, entry=entry, at=now)

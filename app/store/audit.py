@@ -30,7 +30,7 @@ class AuditEvents(Repository):
     def add(self, values: Mapping[str, Any]) -> None:
         self._connection.execute(insert(audit_events).values(**values))
 
-    def list(  # noqa: PLR0913 - one argument a filter
+    def list(
         self,
         *,
         actor: str | None = None,

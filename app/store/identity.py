@@ -46,6 +46,9 @@ class Sessions(Repository):
         row = self._connection.execute(select(sessions).where(sessions.c.token_hash == token_hash)).one_or_none()
         return None if row is None else _session(row)
 
+    def exists(self, session_id: int) -> bool:
+        return self._connection.scalar(select(sessions.c.id).where(sessions.c.id == session_id)) is not None
+
     def seen(self, session_id: int, at: datetime) -> None:
         self._connection.execute(update(sessions).where(sessions.c.id == session_id).values(last_seen_at=at))
 

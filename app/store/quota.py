@@ -1,10 +1,10 @@
 """The day rows and the ledger that explains them. Whoever calls these holds the user's row locked."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any, Final
 
-from sqlalchemy import CursorResult, Row, func, insert, select, update
+from sqlalchemy import CursorResult, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from app.store.rows import Repository
@@ -19,11 +19,21 @@ class DayRow:
     reserved: int
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the ledger. `kind`: reserve, commit or release; `picture_index` WHOLE_JOB for the job as such."""
+
+    picture_index: int
+    kind: str
+    amount: int
+    reason: str
+
+
 class QuotaDays(Repository):
     def day(self, user_id: int, day: date) -> DayRow:
         """The row of that day; zeros where nothing happened."""
         query = select(quota_days.c.used, quota_days.c.reserved).where(_is(user_id, day))
-        row: Row[Any] | None = self._connection.execute(query).one_or_none()
+        row = self._connection.execute(query).one_or_none()
         return DayRow(used=0, reserved=0) if row is None else DayRow(used=row.used, reserved=row.reserved)
 
     def open_day(self, user_id: int, day: date, starts_at: datetime, ends_at: datetime) -> None:
@@ -48,20 +58,9 @@ class QuotaDays(Repository):
         values = {"used": quota_days.c.used + used, "reserved": quota_days.c.reserved + reserved}
         self._connection.execute(update(quota_days).where(_is(user_id, day)).values(**values))
 
-    def enter(
-        self, *, user_id: int, day: date, job_id: str, index: int, kind: str, amount: int, reason: str, at: datetime
-    ) -> bool:
+    def enter(self, *, user_id: int, day: date, job_id: str, entry: Entry, at: datetime) -> bool:
         """Write a ledger entry; False if this one was written before."""
-        values = {
-            "user_id": user_id,
-            "day": day,
-            "job_id": job_id,
-            "picture_index": index,
-            "kind": kind,
-            "amount": amount,
-            "reason": reason,
-            "created_at": at,
-        }
+        values = {"user_id": user_id, "day": day, "job_id": job_id, "created_at": at, **asdict(entry)}
         try:
             with self._connection.begin_nested():
                 self._connection.execute(insert(quota_entries).values(**values))

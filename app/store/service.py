@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import delete, insert, select, update
 
 from app.store.rows import Repository
 from app.store.tables import idempotency_keys, service_state
@@ -42,7 +41,7 @@ class IdempotencyKeys(Repository):
     def get(self, user_id: int, key: str) -> IdempotencyRow | None:
         keyed = (idempotency_keys.c.user_id == user_id) & (idempotency_keys.c.key == key)
         query = select(idempotency_keys.c.fingerprint, idempotency_keys.c.job_id).where(keyed)
-        row: Row[Any] | None = self._connection.execute(query).one_or_none()
+        row = self._connection.execute(query).one_or_none()
         return None if row is None else IdempotencyRow(fingerprint=row.fingerprint, job_id=row.job_id)
 
     def add(self, *, user_id: int, key: str, fingerprint: str, job_id: str, at: datetime) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError, OperationalError, TimeoutError as PoolTimeoutError
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from app.domain.errors import UnavailableError
 from app.store.audit import AuditEvents
@@ -87,5 +88,5 @@ class Store:
 def _worth_retrying(error: DBAPIError) -> bool:
     if getattr(error.orig, "sqlstate", None) in RETRY_SQLSTATES:
         return True
-    arguments = getattr(error.orig, "args", ())
+    arguments: tuple[object, ...] = getattr(error.orig, "args", ())
     return bool(arguments) and arguments[0] in RETRY_ERRNOS

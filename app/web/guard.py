@@ -10,21 +10,22 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote, urlsplit
 
-import anyio
 from starlette.requests import HTTPConnection
 from starlette.responses import RedirectResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.domain.errors import CrossSiteError, StudioError
 from app.domain.people import Origin, Principal
 from app.flows.sign_in import who_has_session, who_has_token
 from app.flows.studio import Studio
 from app.messages import LANGUAGES, negotiate
+from app.web.bodies import limited
 from app.web.cookies import session_secret
-from app.web.headers import with_headers
+from app.web.headers import inner_path, with_headers
 from app.web.identity import Visitor
 from app.web.problems import problem, problem_of
 from app.web.proxies import Proxies
+from app.web.threads import in_thread
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,8 @@ CLOSED: Final = re.compile(
     r"|upload.*|file/.*|file=.*|monitoring.*)|monitoring.*|openapi\.json|docs.*|redoc|svelte/.*|pwa_icon.*|config/.*)"
 )
 WHILE_PASSWORD_MUST_CHANGE: Final = frozenset({"/account/password", "/logout", "/account/language"})
+# These answer whatever the database does.
+NEEDS_NOBODY: Final = frozenset({"/healthz", "/readyz"})
 REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
 
@@ -67,29 +70,40 @@ class Guard:
         if _has_doubles(scope):
             await problem("bad-request", visitor.language)(scope, receive, send)
             return
+        started = False
+
+        async def send_noting(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
         try:
             visitor = await self._identify(scope, visitor)
-            scope.setdefault("state", {})["visitor"] = visitor
+            scope["state"] = {**scope.get("state", {}), "visitor": visitor}
             refusal = await self._refusal(scope, visitor)
+            await (refusal or self.app)(scope, limited(scope, receive), send_noting)
         except StudioError as error:
-            refusal = problem_of(error, visitor.language)
-        await (refusal or self.app)(scope, receive, send)
+            if started:
+                raise
+            await problem_of(error, visitor.language)(scope, receive, send)
 
     async def _identify(self, scope: Scope, visitor: Visitor) -> Visitor:
+        if inner_path(scope) in NEEDS_NOBODY:
+            return visitor
         connection = HTTPConnection(scope)
         header = connection.headers.get("authorization", "")
         actor: Principal | None = None
         if header:
             kind, _, token = header.partition(" ")
             if kind.lower() == "bearer":
-                actor = await anyio.to_thread.run_sync(who_has_token, self.studio, token.strip())
+                actor = await in_thread(who_has_token, self.studio, token.strip())
         elif (secret := session_secret(connection)) is not None:
-            actor = await anyio.to_thread.run_sync(who_has_session, self.studio, secret)
+            actor = await in_thread(who_has_session, self.studio, secret)
         language = actor.user.language if actor and actor.user.language in LANGUAGES else visitor.language
         return Visitor(actor, visitor.origin, language or visitor.language, visitor.nonce)
 
     async def _refusal(self, scope: Scope, visitor: Visitor) -> Response | None:
-        path, method = _path(scope), scope["method"]
+        path, method = inner_path(scope), scope["method"]
         is_public = PUBLIC.fullmatch(path) is not None
         if visitor.actor is None and not is_public:
             return self._ask_to_sign_in(scope, visitor)
@@ -97,7 +111,7 @@ class Guard:
             return problem("not-found", visitor.language)
         if method not in SAFE and not _same_site(scope, visitor):
             if visitor.actor is not None:
-                await anyio.to_thread.run_sync(self._note_cross_site, visitor, path)
+                await in_thread(self._note_cross_site, visitor, path)
             return problem("cross-site", visitor.language)
         actor = visitor.actor
         if actor and actor.user.must_change_password and not is_public and path not in WHILE_PASSWORD_MUST_CHANGE:
@@ -110,7 +124,7 @@ class Guard:
         if not _wants_page(scope):
             return problem("not-authenticated", visitor.language)
         query = scope["query_string"].decode("latin-1")
-        wanted = _path(scope) + (f"?{query}" if query else "")
+        wanted = inner_path(scope) + (f"?{query}" if query else "")
         return RedirectResponse(f"{self.root_path}/login?next={quote(wanted, safe='/')}", 303)
 
     def _note_cross_site(self, visitor: Visitor, path: str) -> None:
@@ -134,15 +148,6 @@ def _stranger(scope: Scope) -> Visitor:
 def _has_doubles(scope: Scope) -> bool:
     names = [name for name, _ in scope["headers"] if name in SINGLE]
     return len(names) != len(set(names))
-
-
-def _path(scope: Scope) -> str:
-    """The path without the prefix; one trailing slash more is the same place."""
-    path: str = scope["path"]
-    root: str = scope.get("root_path", "")
-    if root and path.startswith(f"{root}/"):
-        path = path[len(root) :]
-    return path.rstrip("/") or "/"
 
 
 def _wants_page(scope: Scope) -> bool:

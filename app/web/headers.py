@@ -6,6 +6,7 @@ from typing import Final
 from starlette.datastructures import MutableHeaders
 from starlette.types import Message, Scope, Send
 
+STUDIO: Final = "/"
 CACHED: Final = re.compile(r"/(assets|static|assets-atelier|outputs)/")
 COMMON: Final = (
     ("x-content-type-options", "nosniff"),
@@ -16,7 +17,8 @@ COMMON: Final = (
     ("permissions-policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
 )
 DOCUMENT: Final = (
-    "default-src 'self'; script-src 'self' 'nonce-{nonce}' 'strict-dynamic'{evaluate}; style-src 'self' 'unsafe-inline';"
+    "default-src 'self'; script-src 'self' 'nonce-{nonce}' 'strict-dynamic'{evaluate};"
+    " style-src 'self' 'unsafe-inline';"
     " img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; media-src 'self' blob: data:;"
     " worker-src 'self' blob:; object-src 'none'; base-uri 'self'; frame-ancestors 'none'; form-action 'self'"
 )
@@ -27,7 +29,7 @@ EVALUATE: Final = " 'unsafe-eval'"
 
 def with_headers(send: Send, scope: Scope, nonce: str) -> Send:
     """`send` with our headers on the answer's start."""
-    path: str = scope["path"]
+    path = inner_path(scope)
 
     async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -46,8 +48,16 @@ def with_headers(send: Send, scope: Scope, nonce: str) -> Send:
     return send_with_headers
 
 
+def inner_path(scope: Scope) -> str:
+    """The path without a proxy's prefix and without slashes at the end."""
+    path: str = scope["path"]
+    root: str = scope.get("root_path", "")
+    if root and path.startswith(f"{root}/"):
+        path = path[len(root) :]
+    return path.rstrip("/") or STUDIO
+
+
 def _policy(content_type: str, path: str, nonce: str) -> str:
     if not content_type.startswith("text/html"):
         return NOTHING
-    is_studio = path.rstrip("/").rpartition("/")[2] not in {"login", "logout", "password"}
-    return DOCUMENT.format(nonce=nonce, evaluate=EVALUATE if is_studio else "")
+    return DOCUMENT.format(nonce=nonce, evaluate=EVALUATE if path == STUDIO else "")

@@ -6,23 +6,25 @@ from typing import Any, Final, cast
 
 import diffusers
 import torch
-from transformers.utils import logging as transformers_logging
+import transformers
 
 from app.engine.core.devices import Device
 from app.engine.core.failures import LoadError
-from app.engine.core.folder import check_folder
 from app.engine.core.pipeline import Pipeline
 
 log = logging.getLogger(__name__)
 
-UNTYPED: Final[Any] = diffusers  # its classes have no annotations
+UNTYPED: Final[Any] = diffusers  # it has no annotations, nor has the next
+TRANSFORMERS_LOGGING: Final[Any] = transformers.utils.logging
 
 
 def load_pipeline(folder: Path, device: Device) -> Pipeline:
-    """Raises LoadError `engine.broken-model`, or `engine.out-of-memory` (to be tried again)."""
-    check_folder(folder)
+    """The pipeline of a folder that `folder.check_folder` has passed.
+
+    Raises LoadError `engine.broken-model`, or `engine.out-of-memory` (to be tried again).
+    """
     UNTYPED.utils.logging.disable_progress_bar()
-    transformers_logging.disable_progress_bar()
+    TRANSFORMERS_LOGGING.disable_progress_bar()
     try:
         pipeline = UNTYPED.ZImagePipeline.from_pretrained(
             folder, dtype=device.dtype, local_files_only=True, use_safetensors=True

@@ -36,7 +36,7 @@ def choose(model: str, models_dir: Path, *, cuda: bool) -> Choice:
     if model == "demo":
         return Choice("demo", DEMO)
     folder = Path(model).expanduser().absolute()
-    if folder.is_dir():
+    if model and folder.is_dir():
         return Choice("demo" if folder == DEMO else folder.name, folder)
     if HUB_ID.fullmatch(model):
         return _from_hub(model, models_dir)

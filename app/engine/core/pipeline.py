@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
 import torch
-from transformers import PreTrainedTokenizerBase
 from PIL import Image
+from transformers import PreTrainedTokenizerBase
 
 from app.domain.generation import MAX_PROMPT_TOKENS
 from app.domain.ports import (

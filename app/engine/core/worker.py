@@ -77,6 +77,7 @@ class Worker:
         from app.engine.core.devices import pick_device  # noqa: PLC0415
         from app.engine.core.download import download  # noqa: PLC0415
         from app.engine.core.facts import facts_of  # noqa: PLC0415
+        from app.engine.core.folder import check_folder  # noqa: PLC0415
         from app.engine.core.hubs import hub_named  # noqa: PLC0415
         from app.engine.core.models import choose  # noqa: PLC0415
 
@@ -86,6 +87,7 @@ class Worker:
         if choice.repo is not None:
             hub = hub_named(setup.source)
             download(hub, choice.repo, choice.folder, lambda fraction: self._say(wire.Downloading(fraction)))
+        check_folder(choice.folder)
         self._say(wire.Loading(choice.folder))
         from app.engine.core.loader import load_pipeline  # noqa: PLC0415
         from app.engine.core.pipeline import Painter  # noqa: PLC0415

@@ -1,5 +1,8 @@
 """First schema: people, sessions, tokens, jobs, pictures, quota, audit and the service's state."""
 
+from datetime import datetime
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import mysql
@@ -8,8 +11,13 @@ revision = "20261123_first"
 down_revision = None
 
 # MariaDB commits after each statement: every one of them can be run again after a kill.
-_TABLE = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin", "if_not_exists": True}
-_BINARY = {"charset": "utf8mb4", "collation": "utf8mb4_bin"}
+_TABLE: dict[str, Any] = {
+    "mysql_engine": "InnoDB",
+    "mysql_charset": "utf8mb4",
+    "mysql_collate": "utf8mb4_bin",
+    "if_not_exists": True,
+}
+_BINARY: dict[str, Any] = {"charset": "utf8mb4", "collation": "utf8mb4_bin"}
 _MYSQL = ("mysql", "mariadb")
 
 
@@ -25,7 +33,7 @@ def _counter() -> sa.types.TypeEngine[int]:
     return sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
-def _time() -> sa.types.TypeEngine[object]:
+def _time() -> sa.types.TypeEngine[datetime]:
     return sa.DateTime().with_variant(mysql.DATETIME(fsp=6), *_MYSQL)
 
 

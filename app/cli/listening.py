@@ -1,0 +1,189 @@
+"""Sockets, signals, the tunnel: the time between the first page and the last."""
+
+import asyncio
+import contextlib
+import ipaddress
+import json
+import logging
+import os
+import signal
+import socket
+import ssl
+import sys
+from collections.abc import Iterator
+from typing import Final
+
+import uvicorn
+
+from app.bootstrap import House
+from app.settings import ConfigurationError, Settings
+from app.web.server import build_app
+from app.web.tunnel import close_tunnels, open_tunnel
+
+log = logging.getLogger(__name__)
+
+LAST_PORT: Final = 7869
+GRACE_SECONDS: Final = 3
+LOOPBACK: Final = "127.0.0.1"
+LOOK_EVERY: Final = 0.5
+
+
+class PortBusyError(Exception):
+    """The port is taken; the text says which."""
+
+
+class TlsError(Exception):
+    """Certificate or key cannot be used."""
+
+
+class Server(uvicorn.Server):
+    """Leaves the signals to us: uvicorn would end the process by the signal, not with exit code 0."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class Listening:
+    """Runs the page, then the model behind it, until SIGINT or SIGTERM."""
+
+    def __init__(self, house: House, settings: Settings) -> None:
+        self._house = house
+        self._settings = settings
+        self._stop = asyncio.Event()
+        self._servers: list[Server] = []
+        try:
+            self._app = build_app(house.studio, root_path=settings.root_path, trusted_proxies=settings.trusted_proxies)
+        except ValueError as error:
+            raise ConfigurationError(f"The settings are refused.\ntrusted_proxies: {error}") from None
+
+    async def run(self) -> None:
+        """Raises PortBusyError or TlsError before anything is served."""
+        loop = asyncio.get_running_loop()
+        for each in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(each, self._stop.set)
+        closed = self._must_stay_local()
+        wanted = LOOPBACK if closed else self._settings.host
+        bound = self._bind(wanted)
+        port: int = bound.getsockname()[1]
+        serving = [asyncio.create_task(self._serve(bound, lifespan="on"))]
+        await self._until_started(serving[0])
+        self._announce("ready", "Atelier is ready at", self._url(wanted, port))
+        self._house.start()
+        opening = asyncio.create_task(self._open_up(serving, port, closed=closed))
+        await self._stop.wait()
+        opening.cancel()
+        await self._shut_down(serving)
+
+    async def _open_up(self, serving: list[asyncio.Task[None]], port: int, *, closed: bool) -> None:
+        """Once the first password is changed: listen where the settings say, and make the public link."""
+        if closed:
+            log.warning(
+                "Serving on %s only until the first password is changed: sign in there, or stop and start again with"
+                " ATELIER_ADMIN_PASSWORD set.",
+                LOOPBACK,
+            )
+            while self._must_stay_local():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._stop.wait(), LOOK_EVERY)
+                    return
+            if not _is_loopback(self._settings.host):
+                for server in self._servers[0].servers:
+                    server.close()
+                serving.append(asyncio.create_task(self._serve(self._bind(self._settings.host, port), lifespan="off")))
+                self._announce("ready", "Atelier is ready at", self._url(self._settings.host, port))
+        if self._settings.share:
+            await self._share(port)
+
+    async def _share(self, port: int) -> None:
+        try:
+            url = await asyncio.to_thread(open_tunnel, LOOPBACK, port)
+        except Exception as error:  # noqa: BLE001 - whatever the tunnel does, the local page goes on
+            log.warning("No public link could be made (%s); the local server goes on.", type(error).__name__)
+            return
+        self._announce("share", "Public link:", url)
+
+    async def _serve(self, bound: socket.socket, *, lifespan: str) -> None:
+        config = uvicorn.Config(
+            self._app,
+            lifespan="on" if lifespan == "on" else "off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            ws="none",
+            timeout_graceful_shutdown=GRACE_SECONDS,
+            ssl_certfile=self._settings.ssl_certfile,
+            ssl_keyfile=self._settings.ssl_keyfile,
+        )
+        try:
+            config.load()
+        except (OSError, ssl.SSLError):
+            raise TlsError("The certificate or its key cannot be used: ssl_certfile, ssl_keyfile.") from None
+        server = Server(config)
+        self._servers.append(server)
+        await server.serve(sockets=[bound])
+
+    async def _until_started(self, serving: asyncio.Task[None]) -> None:
+        while not (self._servers and self._servers[0].started):
+            done, _ = await asyncio.wait([serving], timeout=0.02)
+            if done:
+                serving.result()
+                raise ConfigurationError("The page could not be started; see the log.")
+
+    async def _shut_down(self, serving: list[asyncio.Task[None]]) -> None:
+        """Open polls are let go, the running step ends, children end, unfinished jobs wait."""
+        self._house.studio.progress.close()
+        for server in self._servers:
+            server.should_exit = True
+        await asyncio.gather(asyncio.to_thread(self._house.stop), *serving)
+        self._house.close()
+        close_tunnels()
+
+    def _bind(self, host: str, port: int | None = None) -> socket.socket:
+        given = port is not None or "port" in self._settings.model_fields_set
+        first = port or self._settings.port
+        for each in range(first, first + 1 if given else LAST_PORT + 1):
+            try:
+                return _listening_socket(host, each)
+            except OSError as error:
+                log.debug("port %d: %s", each, error)
+        if given:
+            raise PortBusyError(f"Port {first} on {host} is busy or not allowed; choose another with --port.")
+        raise PortBusyError(f"The ports {first} to {LAST_PORT} on {host} are all busy; choose one with --port.")
+
+    def _must_stay_local(self) -> bool:
+        public = self._settings.share or not _is_loopback(self._settings.host)
+        return public and self._house.studio.initial_password.kept()
+
+    def _url(self, host: str, port: int) -> str:
+        shown = LOOPBACK if host in {"0.0.0.0", "::", ""} else host  # noqa: S104 - only shown
+        shown = f"[{shown}]" if ":" in shown else shown
+        return f"{'https' if self._settings.ssl_certfile else 'http'}://{shown}:{port}"
+
+    def _announce(self, event: str, words: str, url: str) -> None:
+        as_json = self._settings.log_format == "json"
+        line = json.dumps({"event": event, "url": url}) if as_json else f"{words} {url}"
+        sys.stdout.write(line + os.linesep)
+        sys.stdout.flush()
+
+
+def _listening_socket(host: str, port: int) -> socket.socket:
+    family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    bound = socket.socket(family, kind)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+        bound.listen(1024)
+    except OSError:
+        bound.close()
+        raise
+    bound.setblocking(False)  # noqa: FBT003 - the library's signature
+    return bound
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

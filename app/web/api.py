@@ -1,0 +1,68 @@
+"""What all endpoints of `/api/v1` share: one signature, errors as problem documents."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from app.domain.errors import StudioError
+from app.domain.people import Origin, Principal
+from app.web.identity import actor_of, visitor_of
+from app.web.problems import problem, problem_of
+
+log = logging.getLogger(__name__)
+
+Endpoint = Callable[["Call"], Awaitable[Response]]
+BY_STATUS: Final = {400: "bad-request", 404: "not-found", 405: "method-not-allowed", 413: "payload-too-large"}
+
+
+class Call:
+    """One API request: who asks, and what."""
+
+    def __init__(self, request: Request) -> None:
+        visitor = visitor_of(request)
+        self.request = request
+        self.actor: Principal = actor_of(request)
+        self.origin: Origin = visitor.origin
+        self.language: str = visitor.language
+        self.query = request.query_params
+
+    def path(self, name: str) -> str:
+        return str(self.request.path_params[name])
+
+
+def route(method: str, path: str, endpoint: Endpoint) -> Route:
+    """A route whose errors are problem documents."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            return await endpoint(Call(request))
+        except StudioError as error:
+            return problem_of(error, visitor_of(request).language)
+        except Exception as error:
+            log.error("%s %s: %s", method, path, type(error).__name__, exc_info=_without_values(error))  # noqa: TRY400
+            return problem("internal-error", visitor_of(request).language)
+
+    return Route(path, answer, methods=[method], name=f"{method} {path}")
+
+
+def json_answer(content: dict[str, Any], status: int = 200) -> JSONResponse:
+    return JSONResponse(content, status)
+
+
+async def http_problem(request: Request, error: Exception) -> Response:
+    """Starlette's own refusals as problem documents."""
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    response = problem(BY_STATUS.get(status, "internal-error"), visitor_of(request).language)
+    if isinstance(error, HTTPException):
+        response.headers.update(error.headers or {})
+    return response
+
+
+def _without_values(error: Exception) -> tuple[type[BaseException], BaseException, Any]:
+    """The traceback with the error's own text left out: it may quote what a person wrote."""
+    return RuntimeError, RuntimeError(type(error).__name__), error.__traceback__

@@ -1,0 +1,67 @@
+"""What arrives from outside, read once: JSON bodies, query parameters, and a limit on size."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from starlette.datastructures import QueryParams
+from starlette.requests import Request
+from starlette.types import Message, Receive, Scope
+
+from app.domain.errors import (
+    BadRequestError,
+    FieldError,
+    InvalidRequestError,
+    PayloadTooLargeError,
+    UnsupportedMediaTypeError,
+)
+
+MAX_BODY: Final = 1 << 20
+DEFAULT_LIMIT: Final = 50
+
+
+async def json_object(request: Request) -> Mapping[str, object]:
+    """The body as a JSON object. Raises UnsupportedMediaTypeError or BadRequestError."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise UnsupportedMediaTypeError
+    try:
+        body: Any = json.loads((await request.body()).decode())
+    except (ValueError, RecursionError):  # broken JSON, broken UTF-8, numbers of thousands of digits
+        raise BadRequestError from None
+    if not isinstance(body, dict):
+        raise BadRequestError
+    return body
+
+
+def limit_of(query: QueryParams) -> int:
+    """How many items a list should have; the flow checks the range."""
+    return whole_number(query, "limit", DEFAULT_LIMIT)
+
+
+def whole_number(query: QueryParams, field: str, default: int) -> int:
+    text = query.get(field)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdecimal() and len(text) < 10):  # noqa: PLR2004 - far beyond any limit
+        raise InvalidRequestError([FieldError(field, "field.integer")])
+    return int(text)
+
+
+def limited(scope: Scope, receive: Receive, limit: int = MAX_BODY) -> Receive:
+    """`receive` that raises PayloadTooLargeError beyond `limit` bytes, announced or not."""
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit() and int(value[:20]) > limit:
+            raise PayloadTooLargeError
+    received = 0
+
+    async def receive_limited() -> Message:
+        nonlocal received
+        message = await receive()
+        if message["type"] == "http.request":
+            received += len(message.get("body", b""))
+            if received > limit:
+                raise PayloadTooLargeError
+        return message
+
+    return receive_limited

@@ -1,0 +1,92 @@
+"""The web application: our routes first, Gradio mounted behind them, the guard around everything."""
+
+from pathlib import Path
+from typing import Final
+
+import gradio as gr
+from fastapi import FastAPI, Request
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import HTTPConnection
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.flows.studio import Studio
+from app.web.api import http_problem
+from app.web.documents import StudioDocument
+from app.web.guard import Guard
+from app.web.identity import visitor_of
+from app.web.page import build_page, mount_options
+from app.web.problems import problem
+from app.web.proxies import Proxies
+from app.web.routes import account, health, login, outputs
+from app.web.routes.api_v1 import api_v1
+
+STATIC: Final = Path(__file__).parent / "static"
+METHODS: Final = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
+# Above 40, or Gradio shares Starlette's own threads and a slow page blocks everything.
+GRADIO_THREADS: Final = 64
+GRADIO_SESSIONS: Final = 500
+
+
+def build_app(studio: Studio, *, root_path: str, trusted_proxies: str) -> ASGIApp:
+    """The whole application. Raises ValueError for a list of proxies that cannot be read."""
+    proxies = Proxies(part.strip() for part in trusted_proxies.split(",") if part.strip())
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, root_path=root_path)
+    app.add_exception_handler(HTTPException, http_problem)
+    app.include_router(login.router(studio))
+    app.include_router(account.router(studio))
+    app.router.routes.extend([*outputs.routes(studio), *health.routes(studio)])
+    # Gradio has routes of the same names: whatever is not ours at these addresses ends here.
+    app.router.routes.extend(Route(path, _wrong_method, methods=METHODS) for path in ("/login", "/logout"))
+    app.router.routes.append(Mount("/api/v1", api_v1(studio)))
+    for prefix in ("/api", "/v1", "/outputs", "/account", "/auth"):
+        app.router.routes.append(Mount(prefix, _nothing_here))
+    app.mount("/assets-atelier", StaticFiles(directory=STATIC))
+    app.add_middleware(StudioDocument)
+    app.add_middleware(GZipMiddleware, compresslevel=6)
+    # Without it Gradio reflects every Origin together with Allow-Credentials.
+    app.add_middleware(CORSMiddleware, allow_origins=[])
+    _mount_gradio(app, studio, root_path)
+    return Guard(app, studio, proxies, root_path)
+
+
+def _mount_gradio(app: FastAPI, studio: Studio, root_path: str) -> None:
+    blocks = build_page(studio)
+    blocks.max_threads = GRADIO_THREADS
+    blocks.state_session_capacity = GRADIO_SESSIONS
+    blocks.queue(default_concurrency_limit=None, max_size=1000)
+    gr.mount_gradio_app(
+        app,
+        blocks,
+        path="/",
+        auth_dependency=_username,
+        root_path=root_path or None,
+        run_history=False,
+        enable_monitoring=False,
+        ssr_mode=False,
+        mcp_server=False,
+        show_error=False,
+        max_file_size="1kb",
+        app_kwargs={"openapi_url": None, "docs_url": None, "redoc_url": None},
+        **mount_options(),
+    )
+    # Only a launched app checks that files named by a client were uploaded by one: without it any file is readable.
+    blocks.has_launched = True
+
+
+def _username(request: Request) -> str | None:
+    actor = visitor_of(request).actor
+    return None if actor is None else actor.user.username
+
+
+async def _wrong_method(request: Request) -> Response:
+    return problem("method-not-allowed", visitor_of(request).language)
+
+
+async def _nothing_here(scope: Scope, receive: Receive, send: Send) -> None:
+    language = visitor_of(HTTPConnection(scope)).language
+    await problem("not-found", language)(scope, receive, send)

@@ -1,0 +1,69 @@
+// What happens to my jobs: one long poll while the page is visible, and whoever wants to know is told.
+
+import { Refused, ask } from "./server.js";
+
+const WAIT_SECONDS = 25;
+const FIRST_DELAY_MS = 1000;
+const LONGEST_DELAY_MS = 20000;
+
+const listeners = [];
+let rev = null;
+
+/** `use(job, first)` for each job that changed; `first` while the unfinished jobs of an earlier visit come in. */
+export function onJob(use) {
+  listeners.push(use);
+}
+
+/** A job as an API call of our own answered it: no need to wait for the poll. */
+export function tell(job, first = false) {
+  for (const use of listeners) use(job, first);
+}
+
+export async function followJobs() {
+  let delay = FIRST_DELAY_MS;
+  for (;;) {
+    await untilVisible();
+    try {
+      await followOnce();
+      delay = FIRST_DELAY_MS;
+    } catch (error) {
+      if (error instanceof Refused && error.status < 500 && error.status !== 429) {
+        if (error.code !== "invalid-request") return; // not allowed, or already on the way to the login
+        rev = null;
+      }
+      if (document.visibilityState === "visible") {
+        await pause(delay * (0.75 + Math.random() / 2));
+        delay = Math.min(delay * 2, LONGEST_DELAY_MS);
+      }
+    }
+  }
+}
+
+async function followOnce() {
+  const stopper = new AbortController();
+  const stopWhenHidden = () => document.visibilityState === "hidden" && stopper.abort();
+  document.addEventListener("visibilitychange", stopWhenHidden);
+  try {
+    const since = rev === null ? "" : `&since=${encodeURIComponent(rev)}`;
+    const news = await ask(`api/v1/events?wait=${WAIT_SECONDS}${since}`, { signal: stopper.signal });
+    const first = rev === null;
+    rev = news.rev;
+    for (const job of news.jobs) tell(job, first);
+  } finally {
+    document.removeEventListener("visibilitychange", stopWhenHidden);
+  }
+}
+
+function untilVisible() {
+  if (document.visibilityState === "visible") return Promise.resolve();
+  return new Promise((resolve) => {
+    const look = () => {
+      if (document.visibilityState !== "visible") return;
+      document.removeEventListener("visibilitychange", look);
+      resolve();
+    };
+    document.addEventListener("visibilitychange", look);
+  });
+}
+
+export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));

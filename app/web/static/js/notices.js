@@ -1,0 +1,51 @@
+// Banners about the service: the demo model, loading, a failed engine, a paused queue.
+
+import { el, whenThere } from "./dom.js";
+import { icon } from "./icons.js";
+import { pause } from "./live.js";
+import { ask } from "./server.js";
+
+const SOON_MS = 2500;
+const RARELY_MS = 20000;
+const ICONS = { demo: "flask", loading: "info", failed: "warning", paused: "pause" };
+
+export function startNotices() {
+  whenThere("#notices", follow);
+}
+
+async function follow(root) {
+  while (root.isConnected) {
+    let wait = RARELY_MS;
+    if (document.visibilityState === "visible") {
+      try {
+        const status = await ask("account/status");
+        paint(root, status);
+        if (!status.ready) wait = SOON_MS;
+      } catch {
+        wait = SOON_MS * 2;
+      }
+    }
+    await Promise.race([pause(wait), shown()]);
+  }
+}
+
+/** Resolves when the page is looked at again. */
+function shown() {
+  return new Promise((resolve) => {
+    if (document.visibilityState === "visible") return;
+    document.addEventListener("visibilitychange", resolve, { once: true });
+  });
+}
+
+function paint(root, status) {
+  document.body.dataset.service = status.paused ? "paused" : status.ready ? "ready" : "waiting";
+  const wanted = JSON.stringify(status.notices);
+  if (root.dataset.shown === wanted) return;
+  root.dataset.shown = wanted;
+  root.replaceChildren(...status.notices.map(notice));
+}
+
+function notice({ kind, text, progress }) {
+  const bar = progress === null ? null : el("span", { class: "notice-bar", "aria-hidden": "true" }, el("span", { style: { width: `${progress * 100}%` } }));
+  return el("div", { class: `notice notice-${kind}` }, icon(ICONS[kind]), el("p", {}, text), bar);
+}

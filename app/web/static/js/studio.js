@@ -1,0 +1,73 @@
+// The studio page comes alive: each part starts as soon as Gradio has put its place on the page.
+
+import { startForm, showTab, usePrompt } from "./form.js";
+import { startAdmin } from "./admin.js";
+import { el, localise, whenThere } from "./dom.js";
+import { Feed } from "./feed.js";
+import { onMe, refreshMe, startHeader } from "./header.js";
+import { followJobs, onJob } from "./live.js";
+import { startNotices } from "./notices.js";
+import { t } from "./texts.js";
+import { whenDeleted } from "./viewer.js";
+import { Wall } from "./wall.js";
+
+const EXAMPLES = ["1", "2", "3", "4", "5", "6"];
+const RECENT = 24;
+const PAGE = 48;
+
+const walls = [];
+const seen = new Map();
+
+function canvas(root) {
+  localise(root);
+  const feed = new Feed(root.querySelector("#results"));
+  const wall = new Wall(root.querySelector("#gallery"), { limit: RECENT, most: RECENT, empty: root.querySelector("#gallery-empty") });
+  walls.push(wall);
+  root.querySelector("#all-pictures").addEventListener("click", () => showTab("gallery"));
+  root.querySelector("#examples").replaceChildren(...EXAMPLES.map(example));
+  onJob((job, first) => {
+    feed.show(job, first);
+    noticeChange(job);
+  });
+  whenDeleted((id) => {
+    feed.forgetPicture(id);
+    for (const each of walls) each.forget(id);
+  });
+  let started = false;
+  onMe((me) => {
+    if (started || !me.permissions.includes("image:read")) return;
+    started = true;
+    wall.load();
+    followJobs();
+  });
+}
+
+/** New pictures go on the walls; a changed state or set of pictures changes the quota. */
+function noticeChange(job) {
+  const now = `${job.state}/${job.images.length}`;
+  if (seen.get(job.id) === now) return;
+  seen.set(job.id, now);
+  for (const image of job.images) for (const wall of walls) wall.add(image);
+  refreshMe();
+}
+
+function library(root) {
+  localise(root);
+  const wall = new Wall(root.querySelector("#library"), { limit: PAGE, empty: root.querySelector("#library-empty"), more: root.querySelector("#library-more") });
+  walls.push(wall);
+  wall.load();
+}
+
+function example(name) {
+  const words = t(`example.${name}`);
+  const button = el("button", { type: "button", class: "example", dir: "auto" }, words);
+  button.addEventListener("click", () => usePrompt(words));
+  return button;
+}
+
+startHeader();
+startForm();
+startNotices();
+startAdmin();
+whenThere("#canvas", canvas);
+whenThere("#library-page", library);

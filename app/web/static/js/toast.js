@@ -1,0 +1,21 @@
+// Short messages in the corner: what our own scripts have to say. Gradio shows the errors of its events itself.
+
+import { el } from "./dom.js";
+import { icon } from "./icons.js";
+import { t } from "./texts.js";
+
+const SHOWN_MS = { info: 4000, error: 9000 };
+let region = null;
+
+export function toast(message, kind = "info") {
+  if (!region) {
+    region = el("div", { class: "toasts", role: "status", "aria-live": "polite" });
+    document.body.append(region);
+  }
+  const close = el("button", { type: "button", class: "icon-button", "aria-label": t("client.close") }, icon("close"));
+  const shown = el("div", { class: `toast toast-${kind}` }, el("p", {}, message), close);
+  const remove = () => shown.remove();
+  close.addEventListener("click", remove);
+  region.append(shown);
+  setTimeout(remove, SHOWN_MS[kind]);
+}
