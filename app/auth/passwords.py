@@ -52,10 +52,12 @@ def hash_password(password: str) -> str:
 
 
 def verify_password(password: str, password_hash: str) -> bool:
+    # Decomposed characters may need several code points each before they are composed.
+    password = unicodedata.normalize("NFC", password[: 4 * MAX_LENGTH + 1])
     if len(password) > MAX_LENGTH or any(unicodedata.category(character) == "Cs" for character in password):
         password = UNACCEPTABLE
     with _AT_ONCE:
-        return bool(_HASHER.verify(unicodedata.normalize("NFC", password), password_hash))
+        return bool(_HASHER.verify(password, password_hash))
 
 
 def spend_the_time(password: str) -> None:

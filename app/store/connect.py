@@ -21,7 +21,7 @@ Database = Engine
 
 
 class UnsupportedDatabaseError(ValueError):
-    """The database URL cannot be read, or names a database that Atelier does not know."""
+    """The database URL cannot be read, or names a database that Atelier cannot use: a SQLite one in memory is gone at once."""
 
 
 def sqlite_url(path: Path) -> str:
@@ -35,7 +35,7 @@ def open_engine(database_url: str) -> Engine:
         backend = url.get_backend_name()
     except ArgumentError as error:
         raise UnsupportedDatabaseError from error
-    if backend not in SUPPORTED:
+    if backend not in SUPPORTED or (backend == "sqlite" and url.database in {None, "", ":memory:"}):
         raise UnsupportedDatabaseError
     if backend == "sqlite":
         engine = create_engine(url, connect_args={"timeout": 15.0, "check_same_thread": False}, **POOL)

@@ -27,6 +27,8 @@ ATTEMPTS: Final = 6
 # PostgreSQL: serialization failure, deadlock. MariaDB: lock wait timeout, deadlock, record changed since read.
 RETRY_SQLSTATES: Final = frozenset({"40001", "40P01"})
 RETRY_ERRNOS: Final = frozenset({1020, 1205, 1213})
+# MariaDB's driver calls a violated CHECK an operational error.
+CHECK_FAILED: Final = 4025
 
 
 class Transaction:
@@ -76,7 +78,7 @@ class Store:
                 if _worth_retrying(error) and attempt < ATTEMPTS:
                     threading.Event().wait(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - jitter
                     continue
-                if isinstance(error, OperationalError) or error.connection_invalidated:
+                if _is_away(error):
                     log.error("database unavailable: %s", type(error.orig).__name__)  # noqa: TRY400 - no statement
                     raise UnavailableError("error.database-unavailable") from None
                 raise
@@ -85,8 +87,18 @@ class Store:
         raise UnavailableError("error.database-unavailable")
 
 
+def _is_away(error: DBAPIError) -> bool:
+    if error.connection_invalidated:
+        return True
+    return isinstance(error, OperationalError) and _errno(error) != CHECK_FAILED
+
+
 def _worth_retrying(error: DBAPIError) -> bool:
     if getattr(error.orig, "sqlstate", None) in RETRY_SQLSTATES:
         return True
+    return _errno(error) in RETRY_ERRNOS
+
+
+def _errno(error: DBAPIError) -> object:
     arguments: tuple[object, ...] = getattr(error.orig, "args", ())
-    return bool(arguments) and arguments[0] in RETRY_ERRNOS
+    return arguments[0] if arguments else None

@@ -1,0 +1,108 @@
+"""Pictures on disk."""
+
+import errno
+import io
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from app.domain.errors import NotFoundError
+from app.domain.ports import PictureNotKeptError, PictureRecipe
+from app.storage import vault as vault_module
+from app.storage.initial_password import InitialPasswordFile
+from app.storage.vault import FileVault
+
+FACTS = {"model": "demo"}
+
+
+def recipe(**changes: object) -> PictureRecipe:
+    fields: dict[str, object] = {
+        "picture_id": "0123456789abcdef",
+        "username": "mei",
+        "local_time": datetime(2026, 11, 23, 9, 8, 7, tzinfo=UTC),
+        "prompt": "a red circle",
+        "negative_prompt": "",
+        "width": 64,
+        "height": 32,
+        "steps": 8,
+        "guidance_scale": 0.0,
+        "seed": 42,
+    }
+    return PictureRecipe(**(fields | changes))  # type: ignore[arg-type]  # the fields above
+
+
+@pytest.fixture
+def png() -> bytes:
+    encoded = io.BytesIO()
+    Image.radial_gradient("L").resize((64, 32)).convert("RGB").save(encoded, "PNG")
+    return encoded.getvalue()
+
+
+@pytest.fixture
+def vault(tmp_path: Path) -> FileVault:
+    return FileVault(tmp_path / "outputs", tmp_path / "thumbs")
+
+
+def test_a_kept_picture_has_the_same_pixels_and_says_how_it_was_made(vault: FileVault, png: bytes) -> None:
+    stored = vault.keep(recipe(negative_prompt="blue"), png, FACTS)
+
+    assert stored.path == "mei/2026-11-23/090807_42_0123456789abcdef.png"
+    with Image.open(vault.original(stored.path)) as kept, Image.open(io.BytesIO(png)) as given:
+        kept.load()
+        assert kept.tobytes() == given.tobytes()
+        text = kept.text["parameters"]  # type: ignore[attr-defined]  # PngImageFile has it
+    assert text == (
+        "a red circle\nNegative prompt: blue\n"
+        "Steps: 8, Sampler: Euler flow match, CFG scale: 0, Seed: 42, Size: 64x32, Model: demo"
+    )
+
+
+def test_a_second_try_replaces_its_own_file(vault: FileVault, png: bytes) -> None:
+    assert vault.keep(recipe(), png, FACTS) == vault.keep(recipe(), png, FACTS)
+    assert len(vault.paths()) == 1
+
+
+def test_a_full_disk_leaves_nothing_behind(
+    vault: FileVault, png: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_path: Path, _content: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(vault_module, "write_whole", full)
+    with pytest.raises(PictureNotKeptError) as refused:
+        vault.keep(recipe(), png, FACTS)
+    assert refused.value.code == "disk-full"
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_half_written_files_are_swept_away(vault: FileVault, png: bytes, tmp_path: Path) -> None:
+    stored = vault.keep(recipe(), png, FACTS)
+    (tmp_path / "outputs/mei/2026-11-23/.090807_43_x.png.part").write_bytes(b"half")
+    assert vault.sweep() == 1
+    assert vault.paths() == {stored.path}
+
+
+def test_a_lost_thumbnail_is_made_again(vault: FileVault, png: bytes) -> None:
+    stored = vault.keep(recipe(), png, FACTS)
+    vault.thumbnail(stored.path, "0123456789abcdef").unlink()
+    with Image.open(vault.thumbnail(stored.path, "0123456789abcdef")) as again:
+        assert again.format == "WEBP"
+
+
+@pytest.mark.parametrize("path", ["../secret.png", "/etc/hostname", "mei/../../secret.png", "mei/none.png"])
+def test_nothing_outside_the_outputs_is_ever_found(vault: FileVault, tmp_path: Path, path: str) -> None:
+    (tmp_path / "secret.png").write_bytes(b"x")
+    with pytest.raises(NotFoundError):
+        vault.original(path)
+
+
+def test_the_first_password_is_for_the_servers_own_user_only(tmp_path: Path) -> None:
+    file = InitialPasswordFile(tmp_path / "initial-admin-password")
+    file.keep("secret words")
+    assert file.path.stat().st_mode & 0o777 == 0o600
+    file.forget("other words")
+    assert file.kept()
+    file.forget("secret words")
+    assert not file.kept()

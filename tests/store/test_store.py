@@ -1,0 +1,165 @@
+"""The database layer: schema, transactions, views and the lock of the queue."""
+
+import contextlib
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError, OperationalError
+
+from app.domain.errors import UnavailableError
+from app.store.connect import open_engine
+from app.store.leader import DatabaseLeadership, FileLeadership
+from app.store.schema import DatabaseUnreachableError, SchemaError, check, upgrade
+from app.store.transaction import Store, Transaction
+
+
+def test_the_migrations_make_exactly_the_tables_that_the_code_knows(empty_database_url: str) -> None:
+    engine = open_engine(empty_database_url)
+    upgrade(engine)
+    upgrade(engine)
+    check(engine)
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM quota_today")).scalar() == 0
+        assert connection.execute(text("SELECT count(*) FROM generation_logs")).scalar() == 0
+    engine.dispose()
+
+
+def test_a_migration_that_was_killed_half_way_can_be_run_again(empty_database_url: str) -> None:
+    engine = open_engine(empty_database_url)
+    upgrade(engine)
+    with engine.begin() as connection:
+        for table in ("alembic_version", "idempotency_keys", "images"):
+            connection.execute(text("DROP VIEW IF EXISTS generation_logs"))
+            connection.execute(text(f"DROP TABLE {table}"))
+    upgrade(engine)
+    check(engine)
+    engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        ("ALTER TABLE sessions DROP COLUMN user_agent", "user_agent"),
+        ("DROP VIEW quota_today", "quota_today"),
+        ("UPDATE alembic_version SET version_num = 'later'", "later"),
+    ],
+)
+def test_a_schema_that_differs_is_refused_and_named(empty_database_url: str, damage: str, told: str) -> None:
+    engine = open_engine(empty_database_url)
+    upgrade(engine)
+    with engine.begin() as connection:
+        connection.execute(text(damage))
+    with pytest.raises(SchemaError, match=told):
+        upgrade(engine)
+    engine.dispose()
+
+
+def test_an_unreachable_database_is_an_error_of_its_own(tmp_path: Path) -> None:
+    with pytest.raises(DatabaseUnreachableError):
+        upgrade(open_engine("postgresql+psycopg://nobody@127.0.0.1:1/none"))
+    with pytest.raises(DatabaseUnreachableError):
+        upgrade(open_engine(f"sqlite:///{tmp_path}/missing/atelier.db"))
+
+
+def test_a_dead_database_tells_people_so_and_shows_no_statement() -> None:
+    store = Store(open_engine("postgresql+psycopg://nobody@127.0.0.1:1/none"))
+    with pytest.raises(UnavailableError) as refused:
+        store.read(lambda tx: tx.service.get())
+    assert refused.value.key == "error.database-unavailable"
+    assert refused.value.__cause__ is None
+
+
+@pytest.fixture
+def store(empty_database_url: str) -> Store:
+    engine = open_engine(empty_database_url)
+    upgrade(engine)
+    return Store(engine)
+
+
+def test_no_update_is_lost_between_parallel_transactions(store: Store) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: store.write(lambda tx: tx.service.announce()), range(40)))
+    assert store.read(lambda tx: tx.service.get()).revision == 40
+    store.close()
+
+
+def test_two_transactions_that_lock_each_other_both_succeed_in_the_end(empty_database_url: str) -> None:
+    engine = open_engine(empty_database_url)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE pair (id INTEGER PRIMARY KEY, n INTEGER)"))
+        connection.execute(text("INSERT INTO pair VALUES (1, 0), (2, 0)"))
+    store, first_locks = Store(engine), threading.Barrier(2, timeout=2)
+
+    def cross(order: tuple[int, int]) -> None:
+        def work(tx: Transaction) -> None:
+            connection = tx.service._connection  # noqa: SLF001 - raw SQL, to force the deadlock
+            connection.execute(text("UPDATE pair SET n = n + 1 WHERE id = :id"), {"id": order[0]})
+            with contextlib.suppress(threading.BrokenBarrierError):  # SQLite lets only one in at a time
+                first_locks.wait()
+            connection.execute(text("UPDATE pair SET n = n + 1 WHERE id = :id"), {"id": order[1]})
+
+        store.write(work)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(cross, [(1, 2), (2, 1)]))
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT n FROM pair ORDER BY id")).scalars().all() == [2, 2]
+    store.close()
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "(1, '2026-11-23', '2026-11-23', '2026-11-24', 3, 2, 2)",
+        "(1, '2026-11-23', '2026-11-23', '2026-11-24', 3, -1, 0)",
+        "(1, '2026-11-23', '2026-11-23', '2026-11-24', 3, 0, -1)",
+    ],
+)
+def test_the_database_itself_refuses_an_impossible_day(empty_database_url: str, row: str) -> None:
+    engine = open_engine(empty_database_url)
+    upgrade(engine)
+    with engine.begin() as connection:
+        connection.execute(text("INSERT INTO roles VALUES ('member', 5, 50, 2048, 50, 4)"))
+        connection.execute(
+            text(
+                "INSERT INTO users (id, username, display_name, department, role, password_hash, must_change_password,"
+                " job_revision, created_at) VALUES (1, 'mei', '', '', 'member', '', false, 0, '2026-11-23')"
+            )
+        )
+    with pytest.raises((IntegrityError, OperationalError), match=r"(?i)constraint"), engine.begin() as connection:
+        connection.execute(text(f"INSERT INTO quota_days VALUES {row}"))  # noqa: S608 - a literal above
+    engine.dispose()
+
+
+def test_of_two_processes_one_owns_the_queue_until_it_lets_go(empty_database_url: str, tmp_path: Path) -> None:
+    if empty_database_url.startswith("sqlite"):
+        first, second = (FileLeadership(tmp_path / "lock") for _ in range(2))
+    else:
+        first, second = (DatabaseLeadership(open_engine(empty_database_url)) for _ in range(2))  # type: ignore[assignment]
+    assert first.held()
+    assert first.held()
+    assert not second.held()
+    first.release()
+    assert second.held()
+    second.release()
+
+
+def test_names_differ_by_case_and_accents_on_every_database(empty_database_url: str) -> None:
+    engine = open_engine(empty_database_url)
+    upgrade(engine)
+    with engine.begin() as connection:
+        for name in ("a", "A", "á"):
+            connection.execute(text("INSERT INTO roles VALUES (:name, 5, 50, 2048, 50, 4)"), {"name": name})
+        found = connection.execute(text("SELECT count(*) FROM roles WHERE name = 'a'")).scalar()
+    assert found == 1
+    engine.dispose()
+
+
+def test_statements_with_what_people_wrote_are_never_in_an_error(tmp_path: Path) -> None:
+    opened = open_engine(f"sqlite:///{tmp_path}/a.db")
+    with opened.connect() as connection, pytest.raises(Exception, match="hidden") as refused:
+        connection.execute(text("INSERT INTO nowhere VALUES (:prompt)"), {"prompt": "secret words"})
+    assert "secret words" not in str(refused.value)
