@@ -2,12 +2,16 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 from app.auth.sessions import Lifetime
 from app.domain.errors import InvalidRequestError
 from app.domain.people import UNLIMITED, Role, RoleLimits
 from app.domain.ports import Engine
+from app.engine.core.failures import LoadError
+from app.engine.core.folder import check_folder
+from app.engine.core.models import Choice, choose
 from app.engine.local import LocalEngine
 from app.flows import first_admin, run
 from app.flows.recover import recover
@@ -15,9 +19,11 @@ from app.flows.studio import Studio
 from app.flows.watch import Watcher
 from app.scheduler.dispatcher import Dispatcher, Duties
 from app.scheduler.progress import Progress
+from app.scheduler.signals import RedisSignals
 from app.settings import ConfigurationError, Settings
 from app.storage.initial_password import InitialPasswordFile
 from app.storage.vault import FileVault
+from app.store import checks
 from app.store.connect import Database, UnsupportedDatabaseError, is_sqlite, open_engine, sqlite_url
 from app.store.leader import DatabaseLeadership, FileLeadership, Leadership
 from app.store.schema import DatabaseUnreachableError, SchemaError, upgrade
@@ -25,11 +31,18 @@ from app.store.transaction import Store
 
 __all__ = [
     "AlreadyRunningError",
+    "Choice",
     "DatabaseUnreachableError",
     "House",
+    "LoadError",
     "SchemaError",
     "build",
+    "check_schema",
+    "find_model",
+    "is_unused",
     "make_folders",
+    "migrate",
+    "open_for_console",
     "prepare",
 ]
 
@@ -54,17 +67,22 @@ class Signal:
     def __init__(self) -> None:
         self._dispatcher: Dispatcher | None = None
         self._progress: Progress | None = None
+        self._others: RedisSignals | None = None
 
-    def connect(self, dispatcher: Dispatcher, progress: Progress) -> None:
-        self._dispatcher, self._progress = dispatcher, progress
+    def connect(self, dispatcher: Dispatcher, progress: Progress, others: RedisSignals | None) -> None:
+        self._dispatcher, self._progress, self._others = dispatcher, progress, others
 
     def wake(self) -> None:
+        """Something was committed that the queue wants to know, here and in other processes."""
         if self._dispatcher is not None:
             self._dispatcher.wake()
+        if self._others is not None:
+            self._others.publish()
 
     def engine_changed(self) -> None:
         """The model is ready, or no longer: the queue and every open page want to know."""
-        self.wake()
+        if self._dispatcher is not None:
+            self._dispatcher.wake()
         if self._progress is not None:
             self._progress.changed()
 
@@ -78,6 +96,7 @@ class House:
     leadership: Leadership
     database: Database
     single_server: bool
+    signals: RedisSignals | None
 
     def claim_data_dir(self) -> None:
         """Beside SQLite there is one server. Raises AlreadyRunningError."""
@@ -89,10 +108,14 @@ class House:
         self.studio.vault.sweep()
         self.studio.engine.start()
         self.dispatcher.start()
+        if self.signals is not None:
+            self.signals.listen()
 
     def stop(self) -> None:
         """No new starts; the running step ends; unfinished jobs wait for the next start."""
         self.studio.progress.close()
+        if self.signals is not None:
+            self.signals.stop()
         self.dispatcher.stop_claiming()
         self.studio.engine.stop(ENGINE_STOP_SECONDS)
         self.dispatcher.join(DISPATCHER_STOP_SECONDS)
@@ -122,18 +145,25 @@ def build(settings: Settings, *, engine: Engine | None = None) -> House:
         wake=changed.wake,
     )
     leadership = FileLeadership(settings.data_dir / "atelier.lock") if on_sqlite else DatabaseLeadership(database)
+    watcher = Watcher(studio)
     duties = Duties(
         leads=leadership.held,
         recover=lambda: recover(studio),
         ready=lambda: run.is_ready(studio),
         claim=lambda: run.claim(studio),
         run=lambda job: run.run(studio, job),
-        watch=Watcher(studio).look,
+        watch=watcher.look,
     )
     dispatcher = Dispatcher(duties)
-    changed.connect(dispatcher, studio.progress)
+    signals = _signals(settings, watcher)
+    changed.connect(dispatcher, studio.progress, signals)
     return House(
-        studio=studio, dispatcher=dispatcher, leadership=leadership, database=database, single_server=on_sqlite
+        studio=studio,
+        dispatcher=dispatcher,
+        leadership=leadership,
+        database=database,
+        single_server=on_sqlite,
+        signals=signals,
     )
 
 
@@ -150,13 +180,47 @@ def prepare(house: House, settings: Settings) -> str | None:
         raise ConfigurationError(f"the first administrator's {wrong} is not acceptable") from None
 
 
+def open_for_console(house: House, settings: Settings) -> None:
+    """For `python -m app`: an unused database gets its tables and roles; any other must be up to date already.
+
+    Raises SchemaError, DatabaseUnreachableError or ConfigurationError.
+    """
+    if not settings.database_url:
+        _make_folder(settings.data_dir, 0o700)
+    if is_unused(house):
+        migrate(house, settings)
+    else:
+        check_schema(house)
+
+
+def migrate(house: House, settings: Settings) -> None:
+    """Bring the schema up to date, with the roles that every account needs, and no account."""
+    upgrade(house.database)
+    house.studio.store.write(lambda tx: tx.roles.seed(roles(settings)))
+
+
+def is_unused(house: House) -> bool:
+    """Whether the database has none of our tables yet. Raises DatabaseUnreachableError."""
+    return checks.is_unused(house.database)
+
+
+def check_schema(house: House) -> None:
+    """Raises SchemaError or DatabaseUnreachableError."""
+    checks.require_current(house.database)
+
+
+def find_model(settings: Settings, *, cuda: bool) -> Choice:
+    """The model that would be loaded; it is here and whole unless its `repo` says whence it comes. Raises LoadError."""
+    choice = choose(settings.model, settings.models_dir, cuda=cuda)
+    if choice.repo is None:
+        check_folder(choice.folder)
+    return choice
+
+
 def make_folders(settings: Settings) -> None:
     """Raises ConfigurationError when a folder cannot be made or written."""
     for folder, mode in ((settings.data_dir, 0o700), (settings.outputs_dir, 0o750), (settings.models_dir, 0o755)):
-        try:
-            folder.mkdir(parents=True, exist_ok=True, mode=mode)
-        except OSError as error:
-            raise ConfigurationError(f"{folder} cannot be used: {error.strerror}") from None
+        _make_folder(folder, mode)
 
 
 def roles(settings: Settings) -> tuple[RoleLimits, ...]:
@@ -179,6 +243,22 @@ def admin_password(settings: Settings) -> str | None:
         return settings.admin_password_file.read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError):
         raise ConfigurationError("admin_password_file: the file cannot be read") from None
+
+
+def _make_folder(folder: Path, mode: int) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=mode)
+    except OSError as error:
+        raise ConfigurationError(f"{folder} cannot be used: {error.strerror}") from None
+
+
+def _signals(settings: Settings, watcher: Watcher) -> RedisSignals | None:
+    if not settings.redis_url:
+        return None
+    try:
+        return RedisSignals(settings.redis_url, settings.database_url or str(settings.data_dir), watcher.look_quietly)
+    except ValueError:
+        raise ConfigurationError("redis_url: this is not a Redis address") from None
 
 
 def _local_engine(settings: Settings, changed: Signal) -> LocalEngine:

@@ -10,7 +10,7 @@ from passlib.hash import argon2
 from app.domain.errors import FieldError, InvalidRequestError
 
 # ASVS 5.0, appendix C.
-_HASHER: Final = argon2.using(type="ID", memory_cost=46 * 1024, time_cost=1, parallelism=1)
+_HASHER: Final = argon2.using(type="ID", memory_cost=46 * 1024, time_cost=1, parallelism=1)  # type: ignore[no-untyped-call]
 _AT_ONCE: Final = threading.BoundedSemaphore(4)
 MIN_LENGTH: Final = 8
 MAX_LENGTH: Final = 256

@@ -46,3 +46,4 @@ def stop_working(studio: Studio, jobs: list[Job]) -> None:
     for job in jobs:
         studio.engine.cancel(job.id)
         studio.progress.changed(job.user_id)
+    studio.wake()

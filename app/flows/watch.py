@@ -1,5 +1,8 @@
 """Noticing what another process changed: a cancelled job, a paused queue, a disabled person."""
 
+import contextlib
+
+from app.domain.errors import UnavailableError
 from app.domain.jobs import JobState
 from app.flows.studio import Studio
 
@@ -10,6 +13,11 @@ class Watcher:
     def __init__(self, studio: Studio) -> None:
         self._studio = studio
         self._seen: int | None = None
+
+    def look_quietly(self) -> None:
+        """The same for a caller that cannot handle a missing database; the next poll tells."""
+        with contextlib.suppress(UnavailableError):
+            self.look()
 
     def look(self) -> None:
         """Stop the engine for jobs that have ended elsewhere, wake the long polls and the dispatcher."""
@@ -22,7 +30,6 @@ class Watcher:
             if not _still_runs(studio, job_id):
                 studio.engine.cancel(job_id)
         studio.progress.changed()
-        studio.wake()
 
 
 def _still_runs(studio: Studio, job_id: str) -> bool:

@@ -12,7 +12,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from app.domain.errors import UnavailableError
 from app.store.audit import AuditEvents
-from app.store.connect import READ_ONLY
+from app.store.checks import Checks
+from app.store.connect import READ_ONLY, is_sqlite
 from app.store.identity import ApiTokens, Sessions
 from app.store.images import Images
 from app.store.jobs import Jobs
@@ -45,6 +46,7 @@ class Transaction:
         self.audit = AuditEvents(connection)
         self.idempotency = IdempotencyKeys(connection)
         self.service = Service(connection)
+        self.checks = Checks(connection)
 
 
 class Store:
@@ -53,6 +55,9 @@ class Store:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._reader = engine.execution_options(**{READ_ONLY: True})
+        # SQLite's transactions see one moment anyway, and it does not know that level.
+        level = {} if is_sqlite(engine) else {"isolation_level": "REPEATABLE READ"}
+        self._snapshots = self._reader.execution_options(**level)
 
     def write(self, work: Callable[[Transaction], Answer]) -> Answer:
         """Run `work` and commit. It may run several times: it must have no effect outside the transaction.
@@ -64,6 +69,10 @@ class Store:
     def read(self, work: Callable[[Transaction], Answer]) -> Answer:
         """Run `work`, which only reads, without taking SQLite's write lock."""
         return self._run(self._reader, work)
+
+    def snapshot(self, work: Callable[[Transaction], Answer]) -> Answer:
+        """As `read`, and all statements see the database at one and the same moment, on every database."""
+        return self._run(self._snapshots, work)
 
     def close(self) -> None:
         self._engine.dispose()

@@ -127,6 +127,5 @@ class Worker:
 
 
 def _leave(code: int) -> NoReturn:
-    """End at once: torch's teardown takes seconds, and may hang on a broken device."""
-    logging.shutdown()
+    """End at once: torch's teardown takes seconds, and may hang on a broken device. Log records are out already."""
     os._exit(code)

@@ -1,0 +1,64 @@
+"""`python -m app token …`: API tokens of anybody."""
+
+from typing import Annotated
+
+import typer
+
+from app.cli.console import Desk, group, table, text, verb
+
+DEFAULT_DAYS = 30
+
+tokens = group("token")
+Owner = Annotated[str, typer.Argument(metavar="USER", help=text("option.owner"))]
+
+
+@verb(tokens, "create")
+def token_create(
+    desk: Desk,
+    username: Owner,
+    *,
+    name: Annotated[str, typer.Option("--name", help=text("option.token-name"))],
+    scope: Annotated[list[str] | None, typer.Option("--scope", help=text("option.scope"))] = None,
+    expires_days: Annotated[int, typer.Option("--expires-days", help=text("option.expires-days"))] = DEFAULT_DAYS,
+) -> None:
+    from app.flows.studio import NOWHERE
+    from app.flows.tokens import create_token, list_tokens
+    from app.flows.views import token_json
+
+    studio, actor = desk.studio, desk.actor
+    options = {"name": name, "scopes": scope or (), "expires_days": expires_days}
+    token = create_token(studio, actor, username, **options, origin=NOWHERE)
+    row = next(row for row in list_tokens(studio, actor, username, NOWHERE) if f"_{row.id}_" in token)
+    said = text("said.token-created", username=username, until=desk.local(row.expires_at))
+    desk.answer(token_json(row, username) | {"token": token}, said, token)
+
+
+@verb(tokens, "list")
+def token_list(desk: Desk, username: Owner) -> None:
+    from app.flows.studio import NOWHERE
+    from app.flows.tokens import list_tokens
+    from app.flows.views import token_json
+
+    found = list_tokens(desk.studio, desk.actor, username, NOWHERE)
+    rows = [
+        [
+            row.id,
+            row.name,
+            text("word.all") if row.scopes is None else " ".join(sorted(row.scopes)),
+            desk.local(row.expires_at),
+            desk.local(row.last_used_at),
+            desk.local(row.revoked_at),
+        ]
+        for row in found
+    ]
+    heads = [text(f"head.{column}") for column in ("id", "name", "scopes", "expires", "last-used", "revoked")]
+    desk.answer([token_json(row, username) for row in found], *table(heads, rows))
+
+
+@verb(tokens, "revoke")
+def token_revoke(desk: Desk, token_id: Annotated[str, typer.Argument(metavar="ID", help=text("option.id"))]) -> None:
+    from app.flows.studio import NOWHERE
+    from app.flows.tokens import revoke_token
+
+    revoke_token(desk.studio, desk.actor, token_id, NOWHERE)
+    desk.answer({"id": token_id, "revoked": True}, text("said.token-revoked", id=token_id))

@@ -1,0 +1,148 @@
+"""What flows answer, as the JSON objects of CONTRACT §3, for the web and the command line alike."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from app.domain.jobs import Job, Picture
+from app.domain.people import User, quota_text
+from app.flows.account import Me
+from app.flows.audit_trail import AuditRow
+from app.flows.jobs import JobView
+from app.flows.queue_control import QueueView
+from app.messages import translate
+from app.store.identity import TokenRow
+
+
+def timestamp(moment: datetime | None) -> str | None:
+    """RFC 3339, UTC, `Z`."""
+    return None if moment is None else moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def image_json(picture: Picture) -> dict[str, Any]:
+    return {
+        "id": picture.id,
+        "job_id": picture.job_id,
+        "index": picture.index,
+        "seed": picture.seed,
+        "width": picture.width,
+        "height": picture.height,
+        "url": f"/outputs/{picture.id}",
+        "thumb_url": f"/outputs/{picture.id}/thumb",
+        "created_at": timestamp(picture.created_at),
+        "prompt": picture.prompt,
+        "negative_prompt": picture.negative_prompt,
+        "steps": picture.steps,
+        "guidance_scale": picture.guidance_scale,
+        "favourite": picture.favourite,
+    }
+
+
+def job_json(view: JobView, language: str) -> dict[str, Any]:
+    """`position` and `eta_seconds` come with the fair queue; until then nothing honest could stand there."""
+    return _job(view.job, language) | {
+        "step": view.step,
+        "picture_index": view.picture_index,
+        "images": [image_json(picture) for picture in view.pictures],
+    }
+
+
+def _job(job: Job, language: str) -> dict[str, Any]:
+    error = job.error_code and {"code": job.error_code, "message": translate(language, f"job.{job.error_code}")}
+    return {
+        "id": job.id,
+        "state": job.state.value,
+        "prompt": job.prompt,
+        "negative_prompt": job.negative_prompt,
+        "width": job.width,
+        "height": job.height,
+        "steps": job.steps,
+        "guidance_scale": job.guidance_scale,
+        "seed": job.seed,
+        "count": job.count,
+        "exact": job.exact,
+        "cost": job.cost,
+        "work": job.work,
+        "position": None,
+        "eta_seconds": None,
+        "step": None,
+        "attempt": job.attempt,
+        "error": error,
+        "created_at": timestamp(job.created_at),
+        "started_at": timestamp(job.started_at),
+        "ended_at": timestamp(job.ended_at),
+        "images": [],
+    }
+
+
+def user_json(user: User) -> dict[str, Any]:
+    return {
+        "username": user.username,
+        "display_name": user.display_name,
+        "department": user.department,
+        "role": user.role.value,
+        "quota_daily": quota_text(user.quota_daily),
+        "disabled": user.disabled_at is not None,
+        "created_at": timestamp(user.created_at),
+    }
+
+
+def token_json(token: TokenRow, username: str) -> dict[str, Any]:
+    """`scopes` null: whatever the owner may."""
+    return {
+        "id": token.id,
+        "username": username,
+        "name": token.name,
+        "scopes": None if token.scopes is None else sorted(token.scopes),
+        "created_at": timestamp(token.created_at),
+        "expires_at": timestamp(token.expires_at),
+        "last_used_at": timestamp(token.last_used_at),
+        "revoked_at": timestamp(token.revoked_at),
+    }
+
+
+def me_json(me: Me) -> dict[str, Any]:
+    user, quota = me.actor.user, me.quota
+    return {
+        "username": user.username,
+        "display_name": user.display_name,
+        "role": user.role.value,
+        "department": user.department,
+        "permissions": list(me.permissions),
+        "quota": {
+            "daily": None if quota.remaining is None else quota.allowance,
+            "used": quota.used,
+            "reserved": quota.reserved,
+            "remaining": quota.remaining,
+            "resets_at": timestamp(quota.resets_at),
+        },
+    }
+
+
+def audit_json(row: AuditRow) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "at": timestamp(row.at),
+        "actor": row.actor,
+        "action": row.action,
+        "outcome": row.outcome,
+        "subject": row.subject,
+        "details": json.loads(row.details),
+        "ip_address": row.ip_address,
+        "request_id": row.request_id,
+    }
+
+
+def queue_json(view: QueueView, language: str) -> dict[str, Any]:
+    """Prompts of others stay out: steering the queue does not need them."""
+    hidden = {"prompt", "negative_prompt", "images"}
+    jobs = [
+        {key: value for key, value in _job(job, language).items() if key not in hidden} | {"username": job.username}
+        for job in view.jobs
+    ]
+    return {
+        "paused": view.paused,
+        "engine": {"state": view.engine.state.value, "model": view.engine.model, "device": view.engine.device},
+        "items": jobs,
+        "next_cursor": None,
+    }

@@ -1,0 +1,132 @@
+"""One's own account outside of Gradio's page: password, language, and how the service is."""
+
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
+from starlette.responses import Response
+
+from app.auth.passwords import MAX_LENGTH, MIN_LENGTH
+from app.auth.policy import Permission, allows
+from app.domain.errors import FieldError, InvalidRequestError, RateLimitedError, StudioError
+from app.domain.people import Principal
+from app.domain.ports import EngineState, EngineStatus
+from app.flows import account
+from app.flows.status import ServiceStatus, service_status
+from app.flows.studio import Studio
+from app.messages import LANGUAGES, error_text, field_text, translate
+from app.messages.catalogue import catalogue
+from app.web.bodies import json_object
+from app.web.cookies import local_path
+from app.web.identity import actor_of, visitor_of
+from app.web.problems import STATUS, problem_of
+from app.web.render import render
+from app.web.threads import in_thread
+
+SEE_OTHER: Final = 303
+A_YEAR: Final = 365 * 24 * 3600
+
+
+def router(studio: Studio) -> APIRouter:
+    routes = APIRouter()
+
+    @routes.get("/account/password")
+    def show_password(request: Request) -> Response:
+        return password_page(request)
+
+    @routes.post("/account/password")
+    def change_password(
+        request: Request, old: Annotated[str, Form()] = "", new: Annotated[str, Form()] = ""
+    ) -> Response:
+        try:
+            account.change_password(studio, actor_of(request), old, new, visitor_of(request).origin)
+        except StudioError as error:
+            return password_page(request, error)
+        return RedirectResponse(f"{_root(request)}/", SEE_OTHER)
+
+    @routes.post("/account/language")
+    async def set_language(request: Request) -> Response:
+        return await choose_language(studio, request)
+
+    @routes.get("/account/status")
+    def status(request: Request) -> Response:
+        visitor = visitor_of(request)
+        actor = actor_of(request)
+        return JSONResponse(status_json(service_status(studio, actor, visitor.origin), actor, visitor.language))
+
+    return routes
+
+
+def password_page(request: Request, error: StudioError | None = None) -> Response:
+    """The page; a wrong field has its complaint beneath it."""
+    language = visitor_of(request).language
+    wrong = {each.field: field_text(language, each) for each in getattr(error, "errors", ())}
+    body = render(
+        "password.html",
+        language,
+        root=_root(request),
+        user=actor_of(request).user,
+        error=None if error is None or wrong else error_text(language, error),
+        wrong=wrong,
+        minimum=MIN_LENGTH,
+        maximum=MAX_LENGTH,
+    )
+    response = HTMLResponse(body, 200 if error is None else STATUS[error.code])
+    if isinstance(error, RateLimitedError):
+        response.headers["retry-after"] = str(error.retry_after)
+    return response
+
+
+async def choose_language(studio: Studio, request: Request) -> Response:
+    """From a form: back to where it stood. From a script: 204."""
+    visitor = visitor_of(request)
+    is_json = request.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
+    try:
+        given: Any = await json_object(request) if is_json else await request.form()
+        language = given.get("language")
+        if not isinstance(language, str) or language not in LANGUAGES:
+            raise InvalidRequestError([FieldError("language", "field.language", {"languages": ", ".join(LANGUAGES)})])
+        if visitor.actor is not None:
+            await in_thread(account.set_language, studio, visitor.actor, language)
+    except StudioError as error:
+        return problem_of(error, visitor.language)
+    wanted = str(given.get("next", "/"))
+    response = Response(status_code=204) if is_json else RedirectResponse(local_path(wanted, _root(request)), SEE_OTHER)
+    is_secure = request.url.scheme == "https"
+    response.set_cookie("lang", language, max_age=A_YEAR, path="/", samesite="lax", secure=is_secure)
+    return response
+
+
+def status_json(status: ServiceStatus, actor: Principal, language: str) -> dict[str, Any]:
+    """What the page's banners show. Why the engine failed is for administrators: it names folders and addresses."""
+    engine = status.engine
+    notices = []
+    if status.paused:
+        notices.append(_notice("paused", translate(language, "ui.service.paused")))
+    if engine.state is EngineState.READY:
+        if engine.demo:
+            notices.append(_notice("demo", translate(language, "ui.service.demo")))
+    elif engine.state in {EngineState.FAILED, EngineState.STOPPED}:
+        notices.append(_notice("failed", _why(engine, actor, language)))
+    else:
+        percent = round(100 * (engine.progress or 0.0))
+        text = translate(language, f"ui.service.{engine.state.value}", percent=percent)
+        notices.append(_notice("loading", text, engine.progress))
+    return {"ready": engine.state is EngineState.READY, "paused": status.paused, "notices": notices}
+
+
+def _notice(kind: str, text: str, progress: float | None = None) -> dict[str, Any]:
+    return {"kind": kind, "text": text, "progress": progress}
+
+
+def _why(engine: EngineStatus, actor: Principal, language: str) -> str:
+    if engine.state is EngineState.STOPPED:
+        return translate(language, "ui.service.stopped")
+    if engine.reason in catalogue(language) and allows(actor, Permission.QUEUE_MANAGE):
+        reason = translate(language, engine.reason, **engine.params)
+        return translate(language, "ui.service.failed-because", reason=reason)
+    return translate(language, "ui.service.failed")
+
+
+def _root(request: Request) -> str:
+    return str(request.scope.get("root_path", "")).rstrip("/")

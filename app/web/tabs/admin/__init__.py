@@ -1,0 +1,26 @@
+"""The administrator's tab: people, queue, activity. Each handler asks for its own permission."""
+
+from dataclasses import dataclass
+
+import gradio as gr
+
+from app.flows.studio import Studio
+from app.web.tabs.admin import activity, people, queue
+from app.web.texts import label
+
+
+@dataclass(frozen=True, slots=True)
+class AdminTab:
+    """Only there for administrators; the handlers are the ones that refuse."""
+
+    tab: gr.Tab
+
+
+def build(studio: Studio) -> AdminTab:
+    with gr.Tab(label("tab.admin"), id="admin", elem_id="tab-admin", visible=False) as tab:  # noqa: SIM117 - layout
+        with gr.Tabs(elem_id="admin-tabs"):
+            opened = people.build(studio)
+            queue.build(studio)
+            activity.build(studio)
+    tab.select(**opened)
+    return AdminTab(tab)

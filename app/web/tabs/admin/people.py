@@ -1,0 +1,156 @@
+"""Accounts: the table, and beside it the form for a new person or for the one that was chosen."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import gradio as gr
+
+from app.auth.policy import Permission
+from app.domain.people import Role, User, quota_text
+from app.flows.people_today import people_today
+from app.flows.studio import Studio
+from app.flows.users import NewPassword, change_user, create_user, list_users, reset_password
+from app.messages import translate
+from app.web.components import markup, unseen_button
+from app.web.handlers import PRIVATE, Click, shown
+from app.web.render import render
+from app.web.texts import label
+
+CHOSEN: Final = "() => [window.atelier.chosen()]"
+FIELDS: Final = ("username", "display_name", "department", "role", "quota_daily")
+# Gradio hands over `None` for what no field of a request can be.
+NEW: Final[dict[str, Any]] = {
+    "username": "",
+    "display_name": "",
+    "department": "",
+    "role": Role.MEMBER.value,
+    "quota_daily": "default",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """The components of this part, by what they are for."""
+
+    table: gr.HTML
+    heading: gr.HTML
+    fields: dict[str, Any]
+    create: gr.Button
+    save: gr.Button
+    again: gr.Button
+    secret: gr.HTML
+
+    @property
+    def outputs(self) -> list[Any]:
+        return [self.table, *self.form, self.secret]
+
+    @property
+    def form(self) -> list[Any]:
+        return [self.heading, *self.fields.values(), self.create, self.save, self.again]
+
+
+def build(studio: Studio) -> dict[str, Any]:
+    """What the surrounding tab does when it is opened."""
+    with gr.Tab(label("admin.people"), id="people", elem_id="admin-people"), gr.Row(elem_classes="desk"):
+        with gr.Column(scale=1, min_width=320):
+            table = markup(elem_id="people")
+        with gr.Column(scale=0, min_width=320, elem_classes="side-card"):
+            desk = _form(table)
+    shows = _Shows(studio)
+    _wire(studio, desk, shows)
+    return {"fn": shows.everything, "outputs": desk.outputs, **PRIVATE}
+
+
+def _form(table: gr.HTML) -> _Desk:
+    heading = markup(elem_id="person-heading")
+    secret = markup(elem_id="person-secret")
+    roles = [(role.value, role.value) for role in Role]
+    fields = {
+        "username": gr.Textbox(label=label("field.username"), max_lines=1, elem_id="person-username"),
+        "display_name": gr.Textbox(label=label("field.display-name"), max_lines=1, elem_id="person-name"),
+        "department": gr.Textbox(label=label("field.department"), max_lines=1, elem_id="person-department"),
+        "role": gr.Radio(roles, value=Role.MEMBER.value, label=label("field.role"), elem_id="person-role"),
+        "quota_daily": gr.Textbox(
+            label=label("field.quota-daily"), info=label("admin.quota-hint"), max_lines=1, elem_id="person-quota"
+        ),
+    }
+    with gr.Row(elem_classes="form-actions"):
+        create = gr.Button(label("admin.create"), variant="primary", elem_id="person-create")
+        save = gr.Button(label("admin.save"), variant="primary", elem_id="person-save", visible=False)
+        again = gr.Button(label("admin.new"), elem_id="person-new", visible=False)
+    return _Desk(table, heading, fields, create, save, again, secret)
+
+
+class _Shows:
+    """What the handlers answer: the table, the form and a password to hand over, as values for `_Desk.outputs`."""
+
+    def __init__(self, studio: Studio) -> None:
+        self._studio = studio
+        self.everything = shown(studio, Permission.USER_MANAGE)(self.after)
+
+    def after(self, click: Click, person: User | None = None, secret: NewPassword | None = None) -> list[Any]:
+        return [self.table(click), *self.form(click, person), self.secret(click, secret)]
+
+    def table(self, click: Click) -> str:
+        people = people_today(self._studio, click.actor, click.origin)
+        return render("studio/people.html", click.language, people=people, me=click.actor.user.username)
+
+    def form(self, click: Click, person: User | None) -> list[Any]:
+        values = NEW if person is None else {field: getattr(person, field) for field in FIELDS}
+        if person is not None:
+            values["role"], values["quota_daily"] = person.role.value, str(quota_text(person.quota_daily))
+        roles = [(translate(click.language, f"ui.role.{role}"), role.value) for role in Role]
+        updates: list[Any] = [gr.update(value=values[field]) for field in FIELDS]
+        updates[0] = gr.update(value=values["username"], visible=person is None)
+        updates[FIELDS.index("role")] = gr.update(value=values["role"], choices=roles)
+        heading = render("studio/person.html", click.language, person=person)
+        there, new = gr.update(visible=person is not None), gr.update(visible=person is None)
+        return [heading, *updates, new, there, there]
+
+    @staticmethod
+    def secret(click: Click, made: NewPassword | None) -> str:
+        return render("studio/secret.html", click.language, made=made) if made else ""
+
+
+def _wire(studio: Studio, desk: _Desk, shows: _Shows) -> None:
+    chosen = gr.Textbox(visible=False)
+
+    @shown(studio, Permission.USER_MANAGE)
+    def create(click: Click, *values: object) -> list[Any]:
+        body = dict(zip(FIELDS, values, strict=True))
+        return shows.after(click, None, create_user(studio, click.actor, body, click.origin))
+
+    @shown(studio, Permission.USER_MANAGE)
+    def save(click: Click, username: str, *values: object) -> list[Any]:
+        body = dict(zip(FIELDS[1:], values, strict=True))
+        return shows.after(click, change_user(studio, click.actor, str(username), body, click.origin))
+
+    inputs = list(desk.fields.values())
+    desk.create.click(create, inputs=inputs, outputs=desk.outputs, **PRIVATE)
+    desk.save.click(save, inputs=inputs, outputs=desk.outputs, **PRIVATE)
+    desk.again.click(shows.everything, outputs=desk.outputs, **PRIVATE)
+    for name, work in _on_rows(studio, shows).items():
+        button = unseen_button(f"person-{name}")
+        handler = shown(studio, Permission.USER_MANAGE)(work)
+        button.click(handler, inputs=[chosen], outputs=desk.outputs, js=CHOSEN, **PRIVATE)
+
+
+def _on_rows(studio: Studio, shows: _Shows) -> dict[str, Callable[..., list[Any]]]:
+    """What the buttons of a row do; the script names the row."""
+
+    def choose(click: Click, username: str) -> list[Any]:
+        people = list_users(studio, click.actor, click.origin)
+        return shows.after(click, next((each for each in people if each.username == username), None))
+
+    def reset(click: Click, username: str) -> list[Any]:
+        made = reset_password(studio, click.actor, str(username), None, click.origin)
+        return shows.after(click, made.user, made)
+
+    def disable(click: Click, username: str) -> list[Any]:
+        return shows.after(click, change_user(studio, click.actor, str(username), {"disabled": True}, click.origin))
+
+    def enable(click: Click, username: str) -> list[Any]:
+        return shows.after(click, change_user(studio, click.actor, str(username), {"disabled": False}, click.origin))
+
+    return {"choose": choose, "reset": reset, "disable": disable, "enable": enable}

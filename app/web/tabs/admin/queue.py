@@ -1,0 +1,51 @@
+"""The queue of everybody: what runs, what waits, pause and cancel."""
+
+from typing import Any, Final
+
+import gradio as gr
+
+from app.auth.policy import Permission
+from app.flows import queue_control
+from app.flows.cancel import cancel
+from app.flows.studio import Studio
+from app.web.components import markup, unseen_button
+from app.web.handlers import PRIVATE, Click, shown
+from app.web.render import render
+from app.web.texts import label
+
+CHOSEN: Final = "() => [window.atelier.chosen()]"
+
+
+def build(studio: Studio) -> None:
+    with gr.Tab(label("admin.queue"), id="queue", elem_id="admin-queue") as tab:
+        view = markup(elem_id="everyones-queue")
+    chosen = gr.Textbox(visible=False)
+
+    @shown(studio, Permission.QUEUE_MANAGE)
+    def show_queue(click: Click) -> str:
+        return _page(studio, click)
+
+    @shown(studio, Permission.QUEUE_MANAGE)
+    def pause(click: Click) -> str:
+        queue_control.pause(studio, click.actor, click.origin)
+        return _page(studio, click)
+
+    @shown(studio, Permission.QUEUE_MANAGE)
+    def resume(click: Click) -> str:
+        queue_control.resume(studio, click.actor, click.origin)
+        return _page(studio, click)
+
+    @shown(studio, Permission.JOB_CANCEL_ANY)
+    def cancel_job(click: Click, job_id: str) -> str:
+        cancel(studio, click.actor, str(job_id), click.origin)
+        return _page(studio, click)
+
+    tab.select(show_queue, outputs=[view], **PRIVATE)
+    for name, handler in (("refresh", show_queue), ("pause", pause), ("resume", resume)):
+        unseen_button(f"queue-{name}").click(handler, outputs=[view], **PRIVATE)
+    unseen_button("queue-cancel").click(cancel_job, inputs=[chosen], outputs=[view], js=CHOSEN, **PRIVATE)
+
+
+def _page(studio: Studio, click: Click) -> str:
+    view: Any = queue_control.view_queue(studio, click.actor, click.origin)
+    return render("studio/queue.html", click.language, view=view, zone=studio.zone)

@@ -1,0 +1,77 @@
+"""The endpoint `/generate` for gradio_client: the same flow as the button, then waiting for the pictures."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import gradio as gr
+
+from app.auth.policy import Permission
+from app.domain.errors import NotAuthenticatedError, StudioError
+from app.domain.jobs import UNFINISHED, JobState
+from app.domain.people import Origin, Principal
+from app.flows.jobs import JobView, get_job
+from app.flows.studio import Studio
+from app.flows.submit import submit
+from app.messages import translate
+from app.web.forms import request_body
+from app.web.handlers import toast, unexpected
+from app.web.identity import clicker
+from app.web.threads import in_thread
+
+SLICE_SECONDS: Final = 20.0
+MOST_SLICES: Final = 180  # about an hour; the job goes on without its caller
+# Each waiting caller holds one of Gradio's threads-to-be; the rest stay free for the page.
+AT_ONCE: Final = 32
+
+
+def build(studio: Studio) -> None:
+    gr.api(_endpoint(studio), api_name="generate", api_visibility="public", concurrency_limit=AT_ONCE)
+
+
+def _endpoint(studio: Studio) -> Callable[..., Awaitable[list[str]]]:
+    async def generate(  # noqa: PLR0913 - CONTRACT §7
+        request: gr.Request,
+        prompt: str,
+        width: float = 1024,
+        height: float = 1024,
+        steps: float = 8,
+        seed: float | None = None,
+        count: float = 1,
+    ) -> list[str]:
+        """Make pictures and wait for them: the absolute address of each."""
+        visitor = clicker(request)
+        values: dict[str, Any] = {"prompt": prompt, "width": width, "height": height}
+        values |= {"steps": steps, "seed": seed, "count": count}
+        try:
+            if visitor.actor is None:
+                raise NotAuthenticatedError
+            made = await in_thread(submit, studio, visitor.actor, request_body(values), origin=visitor.origin)
+            view = await _ended(studio, visitor.actor, made.job.id, visitor.origin)
+        except StudioError as error:
+            raise toast(visitor.language, error) from None
+        except Exception as error:  # noqa: BLE001 - the last border; no text of it may leave
+            raise unexpected(visitor.language, "generate", error) from None
+        if view.job.state is not JobState.SUCCEEDED:
+            raise gr.Error(_why_not(visitor.language, view), print_exception=False)
+        base = str(request.request.base_url)
+        return [f"{base}outputs/{picture.id}" for picture in view.pictures]
+
+    generate.permission = Permission.JOB_CREATE  # type: ignore[attr-defined]  # a test asks every handler of the page
+    return generate
+
+
+async def _ended(studio: Studio, actor: Principal, job_id: str, origin: Origin) -> JobView:
+    """The job once it has ended, or as it is after an hour."""
+    for _ in range(MOST_SLICES):
+        version = studio.progress.version(actor.user_id)
+        view = await in_thread(get_job, studio, actor, job_id, origin)
+        if view.job.state not in UNFINISHED or studio.progress.closed:
+            return view
+        await studio.progress.wait(actor.user_id, version, SLICE_SECONDS)
+    return view
+
+
+def _why_not(language: str, view: JobView) -> str:
+    if view.job.error_code:
+        return translate(language, f"job.{view.job.error_code}")
+    return translate(language, f"ui.api.{view.job.state.value}")

@@ -1,0 +1,155 @@
+"""The look: warm neutrals, one accent, system fonts. The tokens of static/css/tokens.css, as Gradio calls them."""
+
+from typing import Any, Final
+
+import gradio as gr
+from gradio.themes.utils import colors, sizes
+
+FONTS: Final = (
+    "ui-sans-serif",
+    "-apple-system",
+    "Segoe UI",
+    "system-ui",
+    "Roboto",
+    "PingFang SC",
+    "Microsoft YaHei",
+    "Noto Sans CJK SC",
+    "Noto Sans SC",
+    "sans-serif",
+)
+MONOSPACE: Final = ("ui-monospace", "SF Mono", "Consolas", "Menlo", "monospace")
+INK: Final = colors.Color(
+    name="atelier-ink",
+    c50="#fbfaf8",
+    c100="#f4f2ee",
+    c200="#e7e3dc",
+    c300="#d5d0c6",
+    c400="#a8a298",
+    c500="#6e6a62",
+    c600="#55514a",
+    c700="#3d3a36",
+    c800="#2c2a27",
+    c900="#1b1a17",
+    c950="#121110",
+)
+ULTRAMARINE: Final = colors.Color(
+    name="atelier-ultramarine",
+    c50="#f1f2fe",
+    c100="#e5e6fd",
+    c200="#cdd0fb",
+    c300="#a9aef7",
+    c400="#8087f2",
+    c500="#5a60f0",
+    c600="#3f43d6",
+    c700="#3236b0",
+    c800="#2a2e8c",
+    c900="#25286b",
+    c950="#171942",
+)
+
+
+def theme() -> gr.themes.Base:
+    """Light and dark follow the operating system."""
+    base = gr.themes.Base(
+        primary_hue=ULTRAMARINE,
+        secondary_hue=ULTRAMARINE,
+        neutral_hue=INK,
+        text_size=sizes.text_md,
+        spacing_size=sizes.spacing_md,
+        radius_size=sizes.radius_md,
+        font=FONTS,
+        font_mono=MONOSPACE,
+    )
+    base.name = "atelier"
+    return base.set(**_SURFACES, **_FIELDS, **_BUTTONS)
+
+
+_SURFACES: Final[dict[str, Any]] = {
+    "body_background_fill": "var(--paper)",
+    "body_background_fill_dark": "var(--paper)",
+    "body_text_color": "var(--ink)",
+    "body_text_color_dark": "var(--ink)",
+    "body_text_color_subdued": "var(--ink-2)",
+    "body_text_color_subdued_dark": "var(--ink-2)",
+    "background_fill_primary": "var(--surface)",
+    "background_fill_primary_dark": "var(--surface)",
+    "background_fill_secondary": "var(--sunken)",
+    "background_fill_secondary_dark": "var(--sunken)",
+    "border_color_primary": "var(--line)",
+    "border_color_primary_dark": "var(--line)",
+    "border_color_accent": "var(--accent)",
+    "border_color_accent_dark": "var(--accent)",
+    "color_accent": "var(--accent)",
+    "color_accent_soft": "var(--accent-soft)",
+    "color_accent_soft_dark": "var(--accent-soft)",
+    "link_text_color": "var(--accent-text)",
+    "link_text_color_dark": "var(--accent-text)",
+    "block_background_fill": "transparent",
+    "block_background_fill_dark": "transparent",
+    "block_border_width": "0px",
+    "block_border_width_dark": "0px",
+    "block_shadow": "none",
+    "block_shadow_dark": "none",
+    "block_padding": "0px",
+    "block_title_text_color": "var(--ink-2)",
+    "block_title_text_color_dark": "var(--ink-2)",
+    "block_title_text_size": "13px",
+    "block_title_text_weight": "500",
+    "block_info_text_color": "var(--ink-3)",
+    "block_info_text_color_dark": "var(--ink-3)",
+    "panel_background_fill": "transparent",
+    "panel_background_fill_dark": "transparent",
+    "panel_border_width": "0px",
+    "layout_gap": "14px",
+    "form_gap_width": "0px",
+    "shadow_drop": "var(--shadow-1)",
+    "shadow_drop_lg": "var(--shadow-2)",
+    "loader_color": "var(--accent)",
+}
+_FIELDS: Final[dict[str, Any]] = {
+    "input_background_fill": "var(--field)",
+    "input_background_fill_dark": "var(--field)",
+    "input_background_fill_focus": "var(--surface)",
+    "input_background_fill_focus_dark": "var(--surface)",
+    "input_border_color": "var(--line-strong)",
+    "input_border_color_dark": "var(--line-strong)",
+    "input_border_color_focus": "var(--accent)",
+    "input_border_color_focus_dark": "var(--accent)",
+    "input_border_width": "1px",
+    "input_placeholder_color": "var(--ink-3)",
+    "input_placeholder_color_dark": "var(--ink-3)",
+    "input_padding": "9px 12px",
+    "input_radius": "10px",
+    "input_shadow": "none",
+    "input_shadow_dark": "none",
+    "input_shadow_focus": "0 0 0 3px var(--accent-glow)",
+    "input_shadow_focus_dark": "0 0 0 3px var(--accent-glow)",
+    "input_text_size": "14px",
+}
+_BUTTONS: Final[dict[str, Any]] = {
+    "button_primary_background_fill": "var(--accent)",
+    "button_primary_background_fill_dark": "var(--accent)",
+    "button_primary_background_fill_hover": "var(--accent-deep)",
+    "button_primary_background_fill_hover_dark": "var(--accent-deep)",
+    "button_primary_text_color": "#ffffff",
+    "button_primary_text_color_dark": "#ffffff",
+    "button_primary_border_color": "transparent",
+    "button_primary_border_color_dark": "transparent",
+    "button_secondary_background_fill": "var(--surface)",
+    "button_secondary_background_fill_dark": "var(--surface)",
+    "button_secondary_background_fill_hover": "var(--hover)",
+    "button_secondary_background_fill_hover_dark": "var(--hover)",
+    "button_secondary_border_color": "var(--line-strong)",
+    "button_secondary_border_color_dark": "var(--line-strong)",
+    "button_secondary_text_color": "var(--ink)",
+    "button_secondary_text_color_dark": "var(--ink)",
+    "button_large_radius": "12px",
+    "button_medium_radius": "10px",
+    "button_small_radius": "8px",
+    "button_large_text_size": "15px",
+    "button_medium_text_size": "14px",
+    "button_medium_padding": "8px 14px",
+    "button_large_padding": "12px 18px",
+    "button_large_text_weight": "600",
+    "button_medium_text_weight": "500",
+}
