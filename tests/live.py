@@ -57,12 +57,13 @@ class Live:
         self.person(name, role, **fields)
         return self.client(self.token(name))
 
-    def browser_of(self, name: str) -> httpx.Client:
+    @contextmanager
+    def browser_of(self, name: str) -> Iterator[httpx.Client]:
         """A signed-in session that behaves like our own page."""
-        client = self.client(Origin=self.url)
-        answer = client.post("/login", data={"username": name, "password": PASSWORD, "next": "/"})
-        assert answer.status_code == 303, answer.text
-        return client
+        with self.client(Origin=self.url) as client:
+            answer = client.post("/login", data={"username": name, "password": PASSWORD, "next": "/"})
+            assert answer.status_code == 303, answer.text
+            yield client
 
 
 @contextmanager

@@ -183,9 +183,9 @@ def _work(body: Callable[[Desk], None], flags: Mapping[str, Any]) -> None:
         finally:
             desk.close()
     except ConfigurationError as error:
-        _fail(MISCONFIGURED, "configuration-refused", text("refused.configuration", reason=error), as_json=as_json)
+        _fail(MISCONFIGURED, "configuration-refused", text("refused.configuration", reason=str(error)), as_json=as_json)
     except bootstrap.DatabaseUnreachableError as error:
-        _fail(DATABASE, "database-unavailable", text("refused.unreachable", reason=error), as_json=as_json)
+        _fail(DATABASE, "database-unavailable", text("refused.unreachable", reason=str(error)), as_json=as_json)
     except bootstrap.SchemaError as error:
         _fail(DATABASE, "schema-differs", schema_text(error), as_json=as_json)
     except InvalidRequestError as error:

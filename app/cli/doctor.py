@@ -50,8 +50,8 @@ def doctor(desk: Desk) -> None:
 def _findings(desk: Desk) -> Iterator[Finding]:
     settings = desk.settings
     yield Finding("python", sys.version_info >= (3, 11), platform.python_version())
-    yield Finding("settings", True, _sources(settings))
-    yield Finding("timezone", True, settings.zone.key)
+    yield _good("settings", _sources(settings))
+    yield _good("timezone", settings.zone.key)
     for folder in (settings.data_dir, settings.outputs_dir, settings.models_dir):
         yield _folder(folder)
     for folder in dict.fromkeys((_standing(settings.data_dir), _standing(settings.outputs_dir))):
@@ -61,6 +61,14 @@ def _findings(desk: Desk) -> Iterator[Finding]:
     torch, has_cuda = _torch(settings)
     yield torch
     yield _model(settings, has_cuda=has_cuda)
+
+
+def _good(check: str, detail: str) -> Finding:
+    return Finding(check, ok=True, detail=detail)
+
+
+def _bad(check: str, detail: str) -> Finding:
+    return Finding(check, ok=False, detail=detail)
 
 
 def _sources(settings: "Settings") -> str:
@@ -77,8 +85,8 @@ def _folder(folder: Path) -> Finding:
     standing = _standing(folder)
     usable = standing.is_dir() and os.access(standing, os.W_OK | os.X_OK)
     if not usable:
-        return Finding("folder", False, text("doctor.not-writable", folder=str(folder)))
-    return Finding("folder", True, str(folder) if folder.exists() else text("doctor.will-be-made", what=str(folder)))
+        return _bad("folder", text("doctor.not-writable", folder=str(folder)))
+    return _good("folder", str(folder) if folder.exists() else text("doctor.will-be-made", what=str(folder)))
 
 
 def _standing(path: Path) -> Path:
@@ -97,16 +105,16 @@ def _database(desk: Desk) -> Finding:
 
     file = desk.settings.data_dir / "atelier.db"
     if not desk.settings.database_url and not file.exists():
-        return Finding("database", True, text("doctor.will-be-made", what=str(file)))
+        return _good("database", text("doctor.will-be-made", what=str(file)))
     try:
         if is_unused(desk.house):
-            return Finding("database", True, text("doctor.unused"))
+            return _good("database", text("doctor.unused"))
         check_schema(desk.house)
     except DatabaseUnreachableError as error:
-        return Finding("database", False, text("refused.unreachable", reason=error))
+        return _bad("database", text("refused.unreachable", reason=str(error)))
     except SchemaError as error:
-        return Finding("database", False, text("doctor.schema", differences="; ".join(error.differences)))
-    return Finding("database", True, text("doctor.current"))
+        return _bad("database", text("doctor.schema", differences="; ".join(error.differences)))
+    return _good("database", text("doctor.current"))
 
 
 def _webp() -> Finding:
@@ -114,22 +122,22 @@ def _webp() -> Finding:
         import PIL
         from PIL import features
     except ImportError as error:
-        return Finding("images", False, str(error))
+        return _bad("images", str(error))
     if not features.check("webp"):
-        return Finding("images", False, text("doctor.no-webp", version=PIL.__version__))
-    return Finding("images", True, f"Pillow {PIL.__version__}, WebP")
+        return _bad("images", text("doctor.no-webp", version=PIL.__version__))
+    return _good("images", f"Pillow {PIL.__version__}, WebP")
 
 
 def _torch(settings: "Settings") -> tuple[Finding, bool]:
     """Also whether CUDA can be used."""
     try:
-        asked = subprocess.run(
+        asked = subprocess.run(  # noqa: S603 - our own program
             [sys.executable, "-c", ASK_TORCH], capture_output=True, text=True, timeout=TORCH_SECONDS, check=True
         )
         answer = json.loads(asked.stdout.splitlines()[-1])
     except (OSError, subprocess.SubprocessError, ValueError, IndexError) as error:
         last = (getattr(error, "stderr", "") or type(error).__name__).strip().splitlines()[-1]
-        return Finding("torch", False, last), False
+        return _bad("torch", last), False
     devices = ", ".join(answer["devices"])
     detail = text("doctor.torch-is", version=answer["version"], devices=devices or text("doctor.no-cuda"))
     wants_cuda = settings.device.startswith("cuda")
@@ -142,7 +150,7 @@ def _model(settings: "Settings", *, has_cuda: bool) -> Finding:
     try:
         found = find_model(settings, cuda=has_cuda)
     except LoadError as error:
-        return Finding("model", False, text(f"doctor.{error.reason}", **error.params))
+        return _bad("model", text(f"doctor.{error.reason}", **error.params))
     if found.repo is not None:
-        return Finding("model", True, text("doctor.to-download", repo=found.repo, folder=str(found.folder)))
-    return Finding("model", True, f"{found.name} ({found.folder})")
+        return _good("model", text("doctor.to-download", repo=found.repo, folder=str(found.folder)))
+    return _good("model", f"{found.name} ({found.folder})")

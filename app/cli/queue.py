@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from app.cli.console import Desk, group, refuse_for_now, table, text, verb
 
 if TYPE_CHECKING:
+    from app.domain.jobs import Job
     from app.flows.queue_control import Steer
 
 COLUMNS = ("id", "username", "state", "size", "steps", "count", "created_at")
@@ -20,11 +21,7 @@ def queue_list(desk: Desk) -> None:
     from app.flows.views import queue_json
 
     view = view_queue(desk.studio, desk.actor, NOWHERE)
-    rows = [
-        [job.id, job.username, text(f"state.{job.state}"), f"{job.width}x{job.height}", job.steps, job.count]
-        + [desk.local(job.created_at)]
-        for job in view.jobs
-    ]
+    rows = [_row(desk, job) for job in view.jobs]
     paused = [text("said.queue-is-paused")] if view.paused else []
     heads = [text(f"head.{column}") for column in COLUMNS]
     desk.answer(queue_json(view, "en")["items"], *paused, *table(heads, rows))
@@ -42,6 +39,11 @@ def queue_resume(desk: Desk) -> None:
     from app.flows.queue_control import resume
 
     _steer(desk, resume, paused=False)
+
+
+def _row(desk: Desk, job: "Job") -> list[object]:
+    state, size = text(f"state.{job.state}"), f"{job.width}x{job.height}"
+    return [job.id, job.username, state, size, job.steps, job.count, desk.local(job.created_at)]
 
 
 def _steer(desk: Desk, steer: "Steer", *, paused: bool) -> None:

@@ -26,8 +26,9 @@ def token_create(
     from app.flows.views import token_json
 
     studio, actor = desk.studio, desk.actor
-    options = {"name": name, "scopes": scope or (), "expires_days": expires_days}
-    token = create_token(studio, actor, username, **options, origin=NOWHERE)
+    token = create_token(
+        studio, actor, username, name=name, scopes=scope or (), expires_days=expires_days, origin=NOWHERE
+    )
     row = next(row for row in list_tokens(studio, actor, username, NOWHERE) if f"_{row.id}_" in token)
     said = text("said.token-created", username=username, until=desk.local(row.expires_at))
     desk.answer(token_json(row, username) | {"token": token}, said, token)

@@ -51,7 +51,7 @@ def user_add(  # noqa: PLR0913 - one argument a field of the account
 
 
 @verb(users, "set")
-def user_set(  # noqa: PLR0913 - one argument a field of the account
+def user_set(
     desk: Desk,
     username: Name,
     *,

@@ -28,11 +28,15 @@ class JobView:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What changed, and the opaque `rev` to ask with next time; `version` is what `Progress.wait` waits on."""
+    """What changed, and the opaque `rev` to ask with next time; `version` is what `Progress.wait` waits on.
+
+    `known`: whether the `since` asked with was one of ours, so that it makes sense to wait for more.
+    """
 
     rev: str
     jobs: tuple[JobView, ...]
     version: int
+    known: bool
 
 
 def get_job(studio: Studio, actor: Principal, job_id: str, origin: Origin) -> JobView:
@@ -61,16 +65,18 @@ def changes(studio: Studio, actor: Principal, since: str | None, origin: Origin)
     """What changed for the actor since `since`; without or with an unknown one, the unfinished jobs."""
     studio.permit(actor, Permission.JOB_READ, origin)
     version = studio.progress.version(actor.user_id)
-    known = _REV.fullmatch(since or "")
+    found = _REV.fullmatch(since or "")
 
     def work(tx: Transaction) -> Changes:
         revision = tx.users.revision(actor.user_id)
-        if known is None or int(known[1]) > revision:
+        known = found if found is not None and int(found[1]) <= revision else None
+        if known is None:
             jobs = tx.jobs.unfinished(actor.user_id, limit=MOST_UNFINISHED)
         else:
             seen = int(known[3]) if known[2] == studio.progress.process else -1
             jobs = _changed(studio, tx, actor, int(known[1]), seen)
-        return Changes(f"{revision}.{studio.progress.process}.{version}", _views(studio, tx, jobs), version)
+        rev = f"{revision}.{studio.progress.process}.{version}"
+        return Changes(rev, _views(studio, tx, jobs), version, known is not None)
 
     return studio.store.read(work)
 

@@ -28,7 +28,7 @@ class FileLeadership:
     """A lock beside the SQLite file: one server for one data directory."""
 
     def __init__(self, path: Path) -> None:
-        self._lock = FileLock(path)
+        self._lock = FileLock(path, thread_local=False)
 
     def held(self) -> bool:
         if self._lock.is_locked:

@@ -53,7 +53,6 @@ def mount_options() -> dict[str, Any]:
     """How the page looks, for `gr.mount_gradio_app`."""
     return {
         "theme": theme(),
-        "css_paths": [STATIC / "css" / f"{name}.css" for name in STYLES],
         "head": _head(),
         "i18n": I18N,
         "footer_links": [],
@@ -64,7 +63,10 @@ def mount_options() -> dict[str, Any]:
 
 def _head() -> str:
     description = translate("en", "ui.product.description")
+    # Not Gradio's `css`: it prefixes every selector with its own container, and dialogs and toasts stand outside.
+    styles = "\n".join((STATIC / "css" / f"{name}.css").read_text(encoding="utf-8") for name in STYLES)
     return (
+        f"<style>{styles}</style>"
         f'<meta name="description" content="{description}">'
         '<meta name="color-scheme" content="light dark">'
         '<link rel="icon" type="image/svg+xml" href="assets-atelier/favicon.svg">'

@@ -65,10 +65,10 @@ def theme() -> gr.themes.Base:
 
 
 _SURFACES: Final[dict[str, Any]] = {
-    "body_background_fill": "var(--paper)",
-    "body_background_fill_dark": "var(--paper)",
-    "body_text_color": "var(--ink)",
-    "body_text_color_dark": "var(--ink)",
+    "body_background_fill": "#fbfaf8",
+    "body_background_fill_dark": "#121110",
+    "body_text_color": "#1b1a17",
+    "body_text_color_dark": "#efede8",
     "body_text_color_subdued": "var(--ink-2)",
     "body_text_color_subdued_dark": "var(--ink-2)",
     "background_fill_primary": "var(--surface)",

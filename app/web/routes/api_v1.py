@@ -84,14 +84,14 @@ async def get_events(studio: Studio, call: Call) -> Response:
         raise InvalidRequestError([FieldError("wait", "field.range", {"min": 0, "max": MAX_WAIT})])
     deadline = anyio.current_time() + wait
     news = await in_thread(jobs.changes, studio, call.actor, since, call.origin)
-    while since is not None and not news.jobs and (left := deadline - anyio.current_time()) > 0:
+    while news.known and not news.jobs and (left := deadline - anyio.current_time()) > 0:
         if not await studio.progress.wait(call.actor.user_id, news.version, left) or studio.progress.closed:
             break
         # Whatever woke us may have ended this very session.
         if not await in_thread(sign_in.is_still_there, studio, call.actor):
             raise NotAuthenticatedError
         news = await in_thread(jobs.changes, studio, call.actor, since, call.origin)
-    rev = news.rev if news.jobs or since is None else since
+    rev = news.rev if news.jobs or since is None or not news.known else since
     return json_answer({"rev": rev, "jobs": [job_json(each, call.language) for each in news.jobs]})
 
 

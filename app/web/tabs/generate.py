@@ -40,6 +40,8 @@ def build(studio: Studio) -> GenerateTab:
             fragment("hint")
         with gr.Column(elem_id="canvas-column", scale=1, min_width=320):
             fragment("canvas")
+        apply = unseen_button("apply-recipe")
+    apply.click(None, js=RECIPE, outputs=[fields[name] for name in FIELDS])
     _in_the_browser(fields, size, dice)
     _on_click(studio, generate, fields)
     return GenerateTab(generate, reason)
@@ -94,8 +96,6 @@ def _in_the_browser(fields: dict[str, Any], size: gr.Radio, dice: gr.Button) -> 
     guidance = fields["guidance_scale"]
     guidance.change(None, js=GUIDANCE_TYPED, inputs=[guidance], outputs=[fields["negative_prompt"]])
     dice.click(None, js=DICE, outputs=[fields["seed"]])
-    apply = unseen_button("apply-recipe")
-    apply.click(None, js=RECIPE, outputs=[fields[name] for name in FIELDS])
 
 
 def _on_click(studio: Studio, generate: gr.Button, fields: dict[str, Any]) -> None:

@@ -1,6 +1,6 @@
 // The form on the left: Ctrl+Enter, plus and minus beside small numbers, and taking over the parameters of a picture.
 
-import { el, whenThere } from "./dom.js";
+import { el, localise, whenThere } from "./dom.js";
 import { language } from "./texts.js";
 
 let recipe = null;
@@ -43,7 +43,18 @@ export function startForm() {
     document.querySelector("#generate")?.click();
   });
   for (const name of ["steps", "count"]) whenThere(`#${name} input[type=number]`, addStepper);
+  whenThere("#composer .hint", (hint) => localise(hint));
+  for (const name of ["size", "person-role"]) whenThere(`#${name}`, nameGroup);
   whenThere("#prompt textarea", (field) => field.setAttribute("lang", language));
+}
+
+/** Gradio's radio groups have a title that nothing ties to them. */
+function nameGroup(group) {
+  const title = group.querySelector('[data-testid="block-info"]');
+  if (!title) return;
+  title.id ||= `${group.id}-title`;
+  group.setAttribute("role", "radiogroup");
+  group.setAttribute("aria-labelledby", title.id);
 }
 
 /** The number field itself is what keyboards and screen readers use; the two buttons are for the mouse. */
@@ -57,7 +68,8 @@ function addStepper(input) {
   };
   const button = (text, by) =>
     el("button", { type: "button", class: "step-button", tabindex: "-1", "aria-hidden": "true", on: { click: step(by) } }, text);
-  input.before(button("−", -1));
-  input.after(button("+", 1));
-  input.parentElement.classList.add("stepper");
+  // Not inside the label: it would name the button instead of the field.
+  const block = input.closest(".block:not(label)");
+  block.classList.add("stepper");
+  block.append(button("−", -1), button("+", 1));
 }

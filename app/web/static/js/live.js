@@ -16,7 +16,14 @@ export function onJob(use) {
 
 /** A job as an API call of our own answered it: no need to wait for the poll. */
 export function tell(job, first = false) {
-  for (const use of listeners) use(job, first);
+  for (const use of listeners) {
+    try {
+      use(job, first);
+    } catch (error) {
+      // A mistake of ours must not look like a lost connection.
+      console.error(error);
+    }
+  }
 }
 
 export async function followJobs() {

@@ -33,6 +33,7 @@ function canvas(root) {
     feed.forgetPicture(id);
     for (const each of walls) each.forget(id);
   });
+  wall.onChange = (empty) => document.body.classList.toggle("has-pictures", !empty);
   let started = false;
   onMe((me) => {
     if (started || !me.permissions.includes("image:read")) return;

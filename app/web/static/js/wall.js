@@ -58,6 +58,7 @@ export class Wall {
   }
 
   settle() {
+    this.onChange?.(this.images.length === 0);
     if (this.empty) this.empty.hidden = this.images.length > 0;
     if (this.more) this.more.hidden = this.cursor === null;
   }

@@ -18,6 +18,7 @@ from app.web.render import render
 from app.web.texts import label
 
 CHOSEN: Final = "() => [window.atelier.chosen()]"
+ROW_ACTIONS: Final = ("choose", "reset", "disable", "enable")
 FIELDS: Final = ("username", "display_name", "department", "role", "quota_daily")
 # Gradio hands over `None` for what no field of a request can be.
 NEW: Final[dict[str, Any]] = {
@@ -50,6 +51,14 @@ class _Desk:
         return [self.heading, *self.fields.values(), self.create, self.save, self.again]
 
 
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """What the buttons in the table's rows press, and the field that names the row."""
+
+    chosen: gr.Textbox
+    buttons: dict[str, gr.Button]
+
+
 def build(studio: Studio) -> dict[str, Any]:
     """What the surrounding tab does when it is opened."""
     with gr.Tab(label("admin.people"), id="people", elem_id="admin-people"), gr.Row(elem_classes="desk"):
@@ -57,8 +66,9 @@ def build(studio: Studio) -> dict[str, Any]:
             table = markup(elem_id="people")
         with gr.Column(scale=0, min_width=320, elem_classes="side-card"):
             desk = _form(table)
+        rows = _Rows(gr.Textbox(visible=False), {name: unseen_button(f"person-{name}") for name in ROW_ACTIONS})
     shows = _Shows(studio)
-    _wire(studio, desk, shows)
+    _wire(studio, desk, shows, rows)
     return {"fn": shows.everything, "outputs": desk.outputs, **PRIVATE}
 
 
@@ -113,9 +123,7 @@ class _Shows:
         return render("studio/secret.html", click.language, made=made) if made else ""
 
 
-def _wire(studio: Studio, desk: _Desk, shows: _Shows) -> None:
-    chosen = gr.Textbox(visible=False)
-
+def _wire(studio: Studio, desk: _Desk, shows: _Shows, rows: _Rows) -> None:
     @shown(studio, Permission.USER_MANAGE)
     def create(click: Click, *values: object) -> list[Any]:
         body = dict(zip(FIELDS, values, strict=True))
@@ -131,9 +139,8 @@ def _wire(studio: Studio, desk: _Desk, shows: _Shows) -> None:
     desk.save.click(save, inputs=inputs, outputs=desk.outputs, **PRIVATE)
     desk.again.click(shows.everything, outputs=desk.outputs, **PRIVATE)
     for name, work in _on_rows(studio, shows).items():
-        button = unseen_button(f"person-{name}")
         handler = shown(studio, Permission.USER_MANAGE)(work)
-        button.click(handler, inputs=[chosen], outputs=desk.outputs, js=CHOSEN, **PRIVATE)
+        rows.buttons[name].click(handler, inputs=[rows.chosen], outputs=desk.outputs, js=CHOSEN, **PRIVATE)
 
 
 def _on_rows(studio: Studio, shows: _Shows) -> dict[str, Callable[..., list[Any]]]:

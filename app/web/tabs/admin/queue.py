@@ -19,7 +19,8 @@ CHOSEN: Final = "() => [window.atelier.chosen()]"
 def build(studio: Studio) -> None:
     with gr.Tab(label("admin.queue"), id="queue", elem_id="admin-queue") as tab:
         view = markup(elem_id="everyones-queue")
-    chosen = gr.Textbox(visible=False)
+        chosen = gr.Textbox(visible=False)
+        buttons = {name: unseen_button(f"queue-{name}") for name in ("refresh", "pause", "resume", "cancel")}
 
     @shown(studio, Permission.QUEUE_MANAGE)
     def show_queue(click: Click) -> str:
@@ -42,8 +43,8 @@ def build(studio: Studio) -> None:
 
     tab.select(show_queue, outputs=[view], **PRIVATE)
     for name, handler in (("refresh", show_queue), ("pause", pause), ("resume", resume)):
-        unseen_button(f"queue-{name}").click(handler, outputs=[view], **PRIVATE)
-    unseen_button("queue-cancel").click(cancel_job, inputs=[chosen], outputs=[view], js=CHOSEN, **PRIVATE)
+        buttons[name].click(handler, outputs=[view], **PRIVATE)
+    buttons["cancel"].click(cancel_job, inputs=[chosen], outputs=[view], js=CHOSEN, **PRIVATE)
 
 
 def _page(studio: Studio, click: Click) -> str:

@@ -1,0 +1,60 @@
+"""What every test may use, and the peace that every test may expect: a clean environment and nothing random."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+from tests.databases import KINDS, Kind, fresh_database
+
+IN_CI = os.environ.get("CI") == "true"
+FULL = os.environ.get("ATELIER_TEST_FULL") == "1"
+
+
+def pytest_configure() -> None:
+    for name in [name for name in os.environ if name.startswith("ATELIER_") and not name.startswith("ATELIER_TEST_")]:
+        del os.environ[name]
+    os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+    hypothesis.settings.register_profile(
+        "atelier", deadline=None, derandomize=IN_CI, max_examples=1000 if FULL else 100
+    )
+    hypothesis.settings.load_profile("atelier")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the long matrices unless they are asked for."""
+    if FULL:
+        return
+    long = [item for item in items if item.get_closest_marker("full")]
+    config.hook.pytest_deselected(items=long)
+    items[:] = [item for item in items if item not in long]
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """In continuous integration a skipped test is a failed run."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if IN_CI and reporter and reporter.stats.get("skipped"):
+        reporter.write_line("Tests were skipped; with CI=true none may be.", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture(params=KINDS)
+def database_kind(request: pytest.FixtureRequest) -> Kind:
+    """The test runs once on each kind of database."""
+    kind: Kind = request.param
+    return kind
+
+
+@pytest.fixture
+def empty_database_url(database_kind: Kind, tmp_path: Path) -> Iterator[str]:
+    """A database of this test alone, without any table."""
+    with fresh_database(database_kind, tmp_path) as url:
+        yield url
+
+
+@pytest.fixture
+def database_url(empty_database_url: str) -> str:
+    """A database of this test alone; a folder's conftest may hand out one with tables instead."""
+    return empty_database_url

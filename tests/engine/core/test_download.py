@@ -1,0 +1,162 @@
+"""Downloads that succeed, fail, are interrupted and go on."""
+
+import errno
+import json
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from app.engine.core.download import download
+from app.engine.core.failures import LoadError, NotOnHubError
+from app.engine.core.folder import ORIGIN, is_complete
+from app.engine.core.hubs import HuggingFace, Listing, hub_named
+
+REPO = "acme/Z-Image-Tiny"
+
+
+class FakeHub:
+    """Holds the demo model. Raises `trouble` instead of the file number `after`."""
+
+    name = "huggingface"
+
+    def __init__(self, demo: Path) -> None:
+        self.files = {path.relative_to(demo).as_posix(): path for path in demo.rglob("*") if path.is_file()}
+        self.extra = {"assets/picture.png": 99, "transformer/model.bin": 99, "evil.py": 9, "vae/../x.json": 1}
+        self.trouble: BaseException | None = None
+        self.after = 0
+        self.fetched: list[str] = []
+
+    def listing(self, repo: str) -> Listing:
+        assert repo == REPO
+        if self.trouble is not None and self.after == 0:
+            raise self.trouble
+        return Listing("c0ffee", {**{name: path.stat().st_size for name, path in self.files.items()}, **self.extra})
+
+    def fetch(self, repo: str, revision: str, names: Sequence[str], folder: Path) -> None:
+        assert (repo, revision) == (REPO, "c0ffee")
+        for number, name in enumerate(names):
+            if self.trouble is not None and number == self.after:
+                (folder / "half.incomplete").write_bytes(b"half")
+                raise self.trouble
+            if not (folder / name).exists():
+                (folder / name).parent.mkdir(exist_ok=True)
+                shutil.copy(self.files[name], folder / name)
+                self.fetched.append(name)
+
+
+@pytest.fixture
+def hub(demo: Path) -> FakeHub:
+    return FakeHub(demo)
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    return tmp_path / "models" / "Z-Image-Tiny"
+
+
+def failure_of(hub: FakeHub, target: Path) -> LoadError:
+    with pytest.raises(LoadError) as failure:
+        download(hub, REPO, target, lambda _: None)
+    return failure.value
+
+
+def test_a_download_brings_what_a_pipeline_needs_and_nothing_else(hub: FakeHub, target: Path) -> None:
+    told: list[float] = []
+    download(hub, REPO, target, told.append)
+    assert is_complete(target)
+    found = {path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file()}
+    assert found == set(hub.files) - {"README.md"} | {ORIGIN}
+    assert json.loads((target / ORIGIN).read_text()) == {"source": "huggingface", "repo": REPO, "revision": "c0ffee"}
+    assert told
+    assert all(0 <= fraction <= 1 for fraction in told)
+    download(hub, REPO, target, told.append)
+    assert len(hub.fetched) == len(set(hub.fetched))
+
+
+def test_an_interrupted_download_never_looks_complete_and_goes_on_where_it_was(hub: FakeHub, target: Path) -> None:
+    hub.trouble, hub.after = KeyboardInterrupt(), 4
+    with pytest.raises(KeyboardInterrupt):
+        download(hub, REPO, target, lambda _: None)
+    assert not target.exists()
+    hub.trouble = None
+    download(hub, REPO, target, lambda _: None)
+    assert is_complete(target)
+    assert len(hub.fetched) == len(set(hub.fetched))
+    assert not list(target.rglob("*.incomplete"))
+
+
+@pytest.mark.parametrize("after", [0, 3])
+def test_without_network_it_fails_and_may_be_tried_again(hub: FakeHub, target: Path, after: int) -> None:
+    hub.trouble, hub.after = ConnectionError("no route"), after
+    failure = failure_of(hub, target)
+    assert (failure.reason, failure.retry) == ("engine.network", True)
+    assert failure.params == {"source": "huggingface", "detail": "ConnectionError"}
+    assert not target.exists()
+
+
+def test_a_disk_that_fills_up_is_named_however_the_library_wraps_it(hub: FakeHub, target: Path) -> None:
+    hub.trouble, hub.after = RuntimeError("download failed"), 3
+    hub.trouble.__cause__ = OSError(errno.ENOSPC, "No space left on device")
+    failure = failure_of(hub, target)
+    assert (failure.reason, failure.retry) == ("engine.disk-full", True)
+
+
+def test_a_disk_that_is_too_small_is_found_before_anything_is_fetched(hub: FakeHub, target: Path) -> None:
+    hub.files["transformer/more.safetensors"] = hub.files["model_index.json"]
+    hub.extra = {"transformer/huge.safetensors": 10**18}
+    failure = failure_of(hub, target)
+    assert (failure.reason, failure.params["needed"]) == ("engine.disk-full", 10**9)
+    assert not hub.fetched
+
+
+def test_a_folder_that_cannot_be_written_is_named(hub: FakeHub, target: Path) -> None:
+    hub.trouble, hub.after = PermissionError(errno.EACCES, "denied"), 2
+    failure = failure_of(hub, target)
+    assert (failure.reason, failure.retry) == ("engine.not-writable", False)
+
+
+def test_an_unknown_repository_is_not_tried_again(hub: FakeHub, target: Path) -> None:
+    hub.trouble = NotOnHubError(REPO)
+    failure = failure_of(hub, target)
+    assert (failure.reason, failure.retry) == ("engine.not-on-hub", False)
+    assert failure.params == {"model": REPO, "source": "huggingface"}
+
+
+def test_a_repository_without_a_pipeline_is_broken(hub: FakeHub, target: Path) -> None:
+    del hub.files["model_index.json"]
+    assert failure_of(hub, target).reason == "engine.broken-model"
+
+
+def test_a_file_that_was_cut_off_is_fetched_again(hub: FakeHub, target: Path) -> None:
+    cut = target.with_name("Z-Image-Tiny.partial") / "vae" / "config.json"
+    cut.parent.mkdir(parents=True)
+    cut.write_text("{")
+    assert failure_of(hub, target).reason == "engine.network"
+    download(hub, REPO, target, lambda _: None)
+    assert "vae/config.json" in hub.fetched
+
+
+def test_whole_files_of_an_incomplete_folder_are_kept(hub: FakeHub, target: Path, demo: Path) -> None:
+    shutil.copytree(demo, target)
+    (target / "vae" / "config.json").unlink()
+    download(hub, REPO, target, lambda _: None)
+    assert is_complete(target)
+    assert hub.fetched == ["vae/config.json"]
+
+
+def test_two_incomplete_folders_are_left_to_a_person(hub: FakeHub, target: Path) -> None:
+    target.mkdir(parents=True)
+    target.with_name("Z-Image-Tiny.partial").mkdir()
+    failure = failure_of(hub, target)
+    assert failure.params["detail"] == "not complete, nor is Z-Image-Tiny.partial"
+
+
+def test_modelscope_needs_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "modelscope", None)
+    with pytest.raises(LoadError) as failure:
+        hub_named("modelscope")
+    assert failure.value.reason == "engine.modelscope-missing"
+    assert isinstance(hub_named("huggingface"), HuggingFace)

@@ -1,0 +1,179 @@
+"""An engine without a model: the same port, tiny work, and handles for everything that can go wrong."""
+
+import hashlib
+import io
+import random
+import re
+import threading
+from collections.abc import Callable, Iterator
+
+from PIL import Image
+
+from app.domain.generation import MAX_PROMPT_TOKENS, engine_text
+from app.domain.ports import (
+    EngineCancelledError,
+    EngineEvent,
+    EngineLostError,
+    EngineRequest,
+    EngineRunError,
+    EngineState,
+    EngineStatus,
+    PictureMade,
+    PictureOrder,
+    StepDone,
+)
+
+FACTS = {"model": "fake", "revision": "0", "dtype": "none", "device": "fake", "torch": "0", "diffusers": "0"}
+# One word, or one character of any other kind.
+TOKEN = re.compile(r"[A-Za-z0-9]+|[^\sA-Za-z0-9]")
+
+
+class FakeEngine:
+    """Obeys the same contract test as LocalEngine. The same request and seed give the same bytes.
+
+    `step_delay` seconds pass in each step; with `ready=False` it stays loading until `become_ready`.
+    `die`, `fail_next`, `hang` and `break_down` make trouble. `requests` lists what was asked for.
+    """
+
+    def __init__(
+        self, on_change: Callable[[], None] | None = None, *, step_delay: float = 0.0, ready: bool = True
+    ) -> None:
+        self.step_delay = step_delay
+        self.requests: list[EngineRequest] = []
+        self._on_change = on_change
+        self._ready = ready
+        self._turn = threading.Lock()
+        self._changed = threading.Condition()
+        # Guarded by the condition:
+        self._status = EngineStatus(state=EngineState.STOPPED)
+        self._life = 0
+        self._running: set[str] = set()
+        self._cancelled: set[str] = set()
+        self._failure = ""
+        self._hanging = False
+
+    # The port
+
+    def start(self) -> None:
+        if self.status().state is EngineState.STOPPED:
+            self._become(EngineState.READY if self._ready else EngineState.LOADING)
+
+    def stop(self, timeout: float) -> None:  # noqa: ARG002 - a fake needs no time
+        with self._changed:
+            self._life += 1
+        self._become(EngineState.STOPPED)
+
+    def status(self) -> EngineStatus:
+        with self._changed:
+            return self._status
+
+    def run(self, request: EngineRequest) -> Iterator[EngineEvent]:
+        with self._changed:
+            life = self._life
+            if self._status.state not in {EngineState.READY, EngineState.LOADING}:
+                raise EngineLostError
+            self._running.add(request.job_id)
+        self.requests.append(request)
+        try:
+            with self._turn:
+                yield from self._pictures(request, life)
+        finally:
+            with self._changed:
+                self._running.discard(request.job_id)
+                self._cancelled.discard(request.job_id)
+
+    def cancel(self, job_id: str) -> None:
+        with self._changed:
+            if job_id in self._running:
+                self._cancelled.add(job_id)
+            self._changed.notify_all()
+
+    def count_tokens(self, text: str) -> int | None:
+        return len(TOKEN.findall(_clean(text)))
+
+    # The handles
+
+    def become_ready(self) -> None:
+        """Loading ends well, also after `break_down`."""
+        self._become(EngineState.READY)
+
+    def die(self) -> None:
+        """As kill -9 of the child: running runs are lost, and a new child is ready at once."""
+        with self._changed:
+            self._life += 1
+            self._hanging = False
+        self._become(EngineState.FAILED, "engine.child-lost", code=-9)
+        self._become(EngineState.READY)
+
+    def fail_next(self, code: str) -> None:
+        """The next step raises EngineRunError with this code."""
+        with self._changed:
+            self._failure = code
+
+    def hang(self) -> None:
+        """From now on no step ends, until `die`, `stop` or a cancel."""
+        with self._changed:
+            self._hanging = True
+
+    def break_down(self, reason: str = "engine.broken-model") -> None:
+        """Failed for good; running runs are lost."""
+        with self._changed:
+            self._life += 1
+        self._become(EngineState.FAILED, reason, folder="models/fake", detail="broken by a test")
+
+    # Within
+
+    def _become(self, state: EngineState, reason: str = "", **params: str | int) -> None:
+        with self._changed:
+            self._status = EngineStatus(
+                state=state, model="fake", device="fake", demo=True, reason=reason, params=params
+            )
+            self._changed.notify_all()
+        if self._on_change is not None:
+            self._on_change()
+
+    def _pictures(self, request: EngineRequest, life: int) -> Iterator[EngineEvent]:
+        self._wait(request, life, until=lambda: self._status.state is EngineState.READY)
+        for text in (request.prompt, request.negative_prompt if request.guidance_scale > 0 else ""):
+            if (self.count_tokens(text) or 0) > MAX_PROMPT_TOKENS:
+                raise EngineRunError("prompt-too-long")
+        for order in request.pictures:
+            for step in range(1, request.steps + 1):
+                self._wait(request, life, until=lambda: not self._hanging)
+                with self._changed:
+                    self._changed.wait_for(lambda: self._ended(request, life), self.step_delay)
+                self._wait(request, life, until=lambda: True)
+                yield StepDone(index=order.index, step=step)
+            yield PictureMade(
+                index=order.index, seed=order.seed, png=_picture(request, order), seconds=self.step_delay, facts=FACTS
+            )
+
+    def _ended(self, request: EngineRequest, life: int) -> bool:
+        return self._life != life or request.job_id in self._cancelled
+
+    def _wait(self, request: EngineRequest, life: int, until: Callable[[], bool]) -> None:
+        """Until the condition holds; raises what has happened to the run meanwhile."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._ended(request, life) or until())
+            if self._life != life:
+                raise EngineLostError
+            if request.job_id in self._cancelled:
+                raise EngineCancelledError
+            code, self._failure = self._failure, ""
+        if code:
+            raise EngineRunError(code)
+
+
+def _clean(text: str) -> str:
+    return engine_text(text.encode("utf-8", "ignore").decode("utf-8"))
+
+
+def _picture(request: EngineRequest, order: PictureOrder) -> bytes:
+    """64 coloured fields that everything in the request decides."""
+    negative = _clean(request.negative_prompt) if request.guidance_scale > 0 else ""
+    recipe = repr((_clean(request.prompt), negative, request.guidance_scale, request.steps, order.seed))
+    chance = random.Random(hashlib.sha256(recipe.encode()).digest())  # noqa: S311 - colours
+    file = io.BytesIO()
+    small = Image.frombytes("RGB", (8, 8), chance.randbytes(8 * 8 * 3))
+    small.resize((request.width, request.height), Image.Resampling.NEAREST).save(file, "PNG", compress_level=1)
+    return file.getvalue()
