@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 import typer
 
@@ -24,6 +24,7 @@ REFUSED: Final = 1
 MISCONFIGURED: Final = 3
 DATABASE: Final = 5
 AS_JSON: Final = "as_json"
+Body = TypeVar("Body", bound=Callable[..., None])
 
 
 def language() -> str:
@@ -118,10 +119,13 @@ def group(noun: str) -> typer.Typer:
     return made
 
 
-def verb(noun: typer.Typer, name: str, *, hidden: bool = False) -> Callable[[Callable[..., None]], None]:
-    """Make `body` a verb: its arguments become the command's, but for the desk, which is opened and closed for it."""
+def verb(noun: typer.Typer, name: str) -> Callable[[Body], Body]:
+    """Make a function a verb: its arguments become the command's, but for the desk, which is opened and closed for it.
 
-    def add(body: Callable[..., None]) -> None:
+    The function's own name is the key of the help text.
+    """
+
+    def add(body: Body) -> Body:
         own = list(inspect.signature(body).parameters.values())[1:]
 
         def command(context: typer.Context, **given: object) -> None:
@@ -131,7 +135,8 @@ def verb(noun: typer.Typer, name: str, *, hidden: bool = False) -> Callable[[Cal
 
         parameters = [CONTEXT, *(each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own), *SHARED]
         command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        noun.command(name, help=inspect.cleandoc(text(f"help.{body.__name__}")), hidden=hidden)(command)
+        noun.command(name, help=text(f"help.{body.__name__}"))(command)
+        return body
 
     return add
 

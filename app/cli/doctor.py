@@ -18,8 +18,8 @@ from app.cli.console import REFUSED, Desk, text
 if TYPE_CHECKING:
     from app.settings import Settings
 
-LEAST_FREE: Final = 1024**3
 GIB: Final = 1024**3
+LEAST_FREE: Final = 1 * GIB
 TORCH_SECONDS: Final = 120
 # In a process of its own: torch takes seconds and hundreds of megabytes, and may even crash.
 ASK_TORCH: Final = """
@@ -138,10 +138,12 @@ def _torch(settings: "Settings") -> tuple[Finding, bool]:
     except (OSError, subprocess.SubprocessError, ValueError, IndexError) as error:
         last = (getattr(error, "stderr", "") or type(error).__name__).strip().splitlines()[-1]
         return _bad("torch", last), False
-    devices = ", ".join(answer["devices"])
-    detail = text("doctor.torch-is", version=answer["version"], devices=devices or text("doctor.no-cuda"))
-    wants_cuda = settings.device.startswith("cuda")
-    return Finding("torch", bool(devices) or not wants_cuda, detail), bool(devices) and settings.device != "cpu"
+    devices: list[str] = answer["devices"]
+    shown = ", ".join(devices) or text("doctor.no-cuda")
+    detail = text("doctor.torch-is", version=answer["version"], devices=shown)
+    kind, _, number = settings.device.partition(":")
+    enough = kind != "cuda" or len(devices) > int(number or 0)
+    return Finding("torch", enough, detail), bool(devices) and kind != "cpu"
 
 
 def _model(settings: "Settings", *, has_cuda: bool) -> Finding:

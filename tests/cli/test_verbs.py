@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.people import Principal
+from app.domain.people import Principal, Scope
 from app.flows import sign_in
 from app.flows.studio import NOWHERE
 from tests.cli.conftest import Terminal
@@ -105,7 +105,7 @@ def test_a_token_stands_alone_on_the_last_line_and_can_be_revoked(terminal: Term
     lines = terminal.lines("token", "create", "mei", "--name", "ci", "--scope", "read", "--scope", "generate")
     actor = sign_in.who_has_token(building.studio, lines[-1])
     assert actor is not None
-    assert actor.scopes == {"read", "generate"}
+    assert actor.scopes == frozenset({Scope.READ, Scope.GENERATE})
 
     listed = terminal.json("token", "list", "mei")
     assert [(each["name"], each["scopes"], each["revoked_at"]) for each in listed] == [
@@ -217,8 +217,17 @@ def test_a_check_is_silent_about_a_sound_house_and_names_each_difference(
     assert (difference["kind"], difference["subject"]) == ("file-missing", path)
 
 
-def test_the_doctor_finds_a_sound_machine_sound(terminal: Terminal, building: Building) -> None:
-    assert building.studio
+def test_an_unused_database_of_any_kind_gets_its_tables_and_roles(terminal: Terminal, empty_database_url: str) -> None:
+    there = ("--database-url", empty_database_url)
+    terminal.run("user", "add", "mei", "--role", "member", "--department", "设计部", *there)
+    assert [user["department"] for user in terminal.json("user", "list", *there)] == ["设计部"]
+    assert terminal.json("queue", "pause", *there) == {"paused": True}
+    assert terminal.json("db", "check", *there) == []
+    assert terminal.json("db", "upgrade", *there) == {"schema": "current"}
+
+
+@pytest.mark.usefixtures("building")
+def test_the_doctor_finds_a_sound_machine_sound(terminal: Terminal) -> None:
     found = terminal.json("doctor", "--config", str(_settings(terminal.folder, 'model = "demo"')))
     assert {each["check"] for each in found} == {
         "python",
@@ -243,7 +252,7 @@ def test_the_doctor_names_what_is_broken(terminal: Terminal) -> None:
     (terminal.folder / "data").touch()
     settings = _settings(terminal.folder, 'model = "no/such/model"', 'device = "cuda:7"')
     found = terminal.json("doctor", "--config", str(settings), code=1)
-    assert {"folder", "model"} <= {each["check"] for each in found if not each["ok"]}
+    assert {"folder", "torch", "model"} <= {each["check"] for each in found if not each["ok"]}
     lines = terminal.lines("doctor", "--config", str(settings), code=1)
     assert f"[broken] Folder: {terminal.folder / 'data'} cannot be written" in lines
 

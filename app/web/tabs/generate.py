@@ -106,4 +106,5 @@ def _on_click(studio: Studio, generate: gr.Button, fields: dict[str, Any]) -> No
 
     inputs = [fields[name] for name in FIELDS]
     sending = generate.click(send, inputs=inputs, js=SENDING, trigger_mode="once", **PRIVATE)
-    sending.then(None, js=SENT)
+    sending.success(None, js=SENT)
+    sending.failure(None, js=SENT)

@@ -90,8 +90,8 @@ class Card {
       "article",
       { class: "job", data: { job: job.id, created: job.created_at } },
       el("header", {}, el("p", { class: "job-prompt", dir: "auto" }, job.prompt), this.cancel, this.again),
+      el("div", { class: "job-progress" }, this.bar, this.status),
       this.pictures,
-      el("footer", {}, this.bar, this.status),
     );
   }
 
