@@ -19,8 +19,8 @@ from app.settings import load
 from app.web.server import build_app
 from tests.databases import fresh_database
 from tests.engine.fake_engine import FakeEngine
-from tests.houses import PASSWORD
 from tests.engine.waiting import wait_for
+from tests.houses import PASSWORD
 
 JOB: dict[str, Any] = {"prompt": "a red circle", "width": 256, "height": 256, "steps": 4}
 

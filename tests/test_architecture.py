@@ -16,7 +16,7 @@ PYTHON = [
     *[path for path in SCRIPTS if path.suffix == ".py" or "python" in path.read_text().partition("\n")[0]],
     ROOT / "launch.py",
 ]
-MAY_LOAD_MUCH = ("app.engine.core.", "app.web.")
+MAY_LOAD_MUCH = ("app.engine.core.", "app.web.", "app.cli.listening.")
 IMPORT_ALL = """
 import importlib, sys
 for name in sys.argv[1:]:

@@ -1,6 +1,6 @@
 """What the flows need from the machine: pixels, a disk and a clock. Real parts and fakes obey the same tests."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -194,5 +194,5 @@ class InitialPassword(Protocol):
 
     def kept(self) -> bool: ...
 
-    def forget(self, password: str) -> None:
-        """Remove the file if it holds this password."""
+    def forget(self, is_it: Callable[[str], bool]) -> None:
+        """Remove the file if `is_it` recognises the password in it."""

@@ -57,7 +57,7 @@ def change_password(studio: Studio, actor: Principal, old: str, new: str, origin
 
     studio.store.write(work)
     studio.throttle.succeeded(key)
-    studio.initial_password.forget(old)
+    studio.initial_password.forget(lambda kept: verify_password(kept, account.password_hash))
     studio.progress.changed(actor.user_id)
 
 

@@ -4,7 +4,7 @@ from app.auth.policy import GRANTS, Permission
 from app.domain.errors import ConflictError, NotFoundError
 from app.domain.jobs import Job, JobState
 from app.domain.people import Origin, Principal, Role
-from app.flows.run import end_in
+from app.flows.run import discard_unrecorded, end_in
 from app.flows.studio import Studio
 from app.store.transaction import Transaction
 
@@ -42,8 +42,9 @@ def end_jobs_of(studio: Studio, tx: Transaction, user_id: int, role: Role, *, di
 
 
 def stop_working(studio: Studio, jobs: list[Job]) -> None:
-    """Tell the engine and the open pages that these jobs have ended."""
+    """Tell the engine and the open pages that these jobs have ended; what a crash left of them goes."""
     for job in jobs:
         studio.engine.cancel(job.id)
         studio.progress.changed(job.user_id)
+        discard_unrecorded(studio, job)
     studio.wake()

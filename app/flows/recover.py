@@ -2,8 +2,8 @@
 
 import logging
 
-from app.domain.jobs import Job, JobState
-from app.flows.run import hand_back, recipe_of
+from app.domain.jobs import JobState
+from app.flows.run import discard_unrecorded, hand_back
 from app.flows.studio import Studio
 
 log = logging.getLogger(__name__)
@@ -13,15 +13,8 @@ def recover(studio: Studio) -> None:
     """Jobs that were running wait again in front; their unrecorded files go. Reservations stay."""
     running = [job for job in studio.store.read(lambda tx: tx.jobs.unfinished()) if job.state is JobState.RUNNING]
     for job in running:
-        _discard_unrecorded(studio, job)
+        discard_unrecorded(studio, job)
         hand_back(studio, job, lost=True)
         studio.progress.forget(job.id, job.user_id)
     if running:
         log.warning("%d unfinished jobs of the last run wait again", len(running))
-
-
-def _discard_unrecorded(studio: Studio, job: Job) -> None:
-    recorded = studio.store.read(lambda tx: tx.images.indices(job.id))
-    for index in set(range(job.count)) - recorded:
-        recipe = recipe_of(studio, job, index)
-        studio.vault.discard(studio.vault.path_of(recipe), recipe.picture_id)

@@ -106,6 +106,14 @@ def recipe_of(studio: Studio, job: Job, index: int) -> PictureRecipe:
     )
 
 
+def discard_unrecorded(studio: Studio, job: Job) -> None:
+    """Remove the files that a crash left between writing and recording; for a job that is not being made."""
+    recorded = studio.store.read(lambda tx: tx.images.indices(job.id))
+    for index in set(range(job.count)) - recorded:
+        recipe = recipe_of(studio, job, index)
+        studio.vault.discard(studio.vault.path_of(recipe), recipe.picture_id)
+
+
 def _has_work(tx: Transaction) -> bool:
     return not tx.service.get().paused and tx.jobs.oldest_waiting() is not None
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from app.audit.events import PasswordReset, UserChanged, UserCreated, UserDisabled, UserEnabled
-from app.auth.passwords import hash_password, parse_password, random_password
+from app.auth.passwords import hash_password, parse_password, random_password, verify_password
 from app.auth.policy import Permission
 from app.domain.errors import ConflictError, FieldError, InvalidRequestError, NotFoundError
 from app.domain.jobs import Job
@@ -121,16 +121,17 @@ def reset_password(
     chosen = random_password() if password is None else parse_password(password, username)
     password_hash = hash_password(chosen)
 
-    def work(tx: Transaction) -> User:
-        user = _existing(tx, username).user
+    def work(tx: Transaction) -> tuple[User, str]:
+        user, old_hash = _existing(tx, username).user, _existing(tx, username).password_hash
         tx.users.change(user.id, {"password_hash": password_hash, "must_change_password": must_change})
         tx.sessions.end_of_user(user.id)
         tx.tokens.revoke_of_user(user.id, studio.clock.now())
         tx.service.announce()
         studio.record(tx, PasswordReset(subject=username), actor, origin)
-        return _existing(tx, username).user
+        return _existing(tx, username).user, old_hash
 
-    user = studio.store.write(work)
+    user, old_hash = studio.store.write(work)
+    studio.initial_password.forget(lambda kept: verify_password(kept, old_hash))
     studio.progress.changed(user.id)
     return NewPassword(user, chosen if password is None else None)
 

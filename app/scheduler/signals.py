@@ -50,7 +50,7 @@ class RedisSignals:
     def _listen(self) -> None:
         while not self._stopping.is_set():
             try:
-                with self._client.pubsub(ignore_subscribe_messages=True) as channel:
+                with self._client.pubsub(ignore_subscribe_messages=True) as channel:  # type: ignore[no-untyped-call]
                     channel.subscribe(self._channel)
                     while not self._stopping.is_set():
                         if channel.get_message(timeout=TIMEOUT / 2) is not None:

@@ -60,6 +60,8 @@ class Users(Repository):
             with self._connection.begin_nested():
                 self._connection.execute(insert(users).values(job_revision=0, **values))
         except IntegrityError:
+            if self.by_name(values["username"]) is None:
+                raise
             raise ConflictError("error.username-taken", username=str(values["username"])) from None
         account = self.by_name(values["username"])
         if account is None:  # pragma: no cover - just inserted in this transaction

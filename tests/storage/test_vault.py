@@ -102,7 +102,7 @@ def test_the_first_password_is_for_the_servers_own_user_only(tmp_path: Path) -> 
     file = InitialPasswordFile(tmp_path / "initial-admin-password")
     file.keep("secret words")
     assert file.path.stat().st_mode & 0o777 == 0o600
-    file.forget("other words")
+    file.forget("other words".__eq__)
     assert file.kept()
-    file.forget("secret words")
+    file.forget("secret words".__eq__)
     assert not file.kept()

@@ -58,28 +58,27 @@ class HuggingFace:
 
 
 class ModelScope:
-    """modelscope.cn; its library is not among our requirements."""
+    """modelscope.cn."""
 
     name = "modelscope"
 
     def __init__(self) -> None:
         try:
-            self._api = importlib.import_module("modelscope.hub.api")
+            self._hub = importlib.import_module("modelscope_hub.compat")
             self._errors = importlib.import_module("modelscope_hub.errors")
-            self._download = importlib.import_module("modelscope.hub.snapshot_download")
         except ImportError as error:
             raise LoadError("engine.modelscope-missing") from error
 
     def listing(self, repo: str) -> Listing:
         try:
-            files = self._api.HubApi().get_model_files(repo, recursive=True)
+            files = self._hub.LegacyHubApi().get_model_files(repo, recursive=True)
         except self._refusals as error:
             raise NotOnHubError(repo) from error
         return Listing("master", {str(file["Path"]): int(file["Size"] or 0) for file in files})
 
     def fetch(self, repo: str, revision: str, names: Sequence[str], folder: Path) -> None:
         try:
-            self._download.snapshot_download(
+            self._hub.snapshot_download(
                 repo, revision=revision, local_dir=str(folder), allow_patterns=list(names), max_workers=1
             )
         except self._refusals as error:

@@ -7,10 +7,10 @@ from starlette.responses import Response
 
 from app.flows import audit_trail, queue_control, users
 from app.flows.studio import Studio
+from app.flows.views import audit_json, queue_json, user_json
 from app.web.api import Call, json_answer
 from app.web.bodies import json_object, limit_of
 from app.web.threads import in_thread
-from app.web.views import audit_json, queue_json, user_json
 
 
 async def get_users(studio: Studio, call: Call) -> Response:

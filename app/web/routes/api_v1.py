@@ -12,11 +12,11 @@ from app.domain.errors import FieldError, InvalidRequestError, NotAuthenticatedE
 from app.domain.jobs import JobState
 from app.flows import account, cancel, gallery, jobs, sign_in, submit
 from app.flows.studio import Studio
+from app.flows.views import image_json, job_json, me_json
 from app.web.api import Call, http_problem, json_answer, route
 from app.web.bodies import json_object, limit_of, whole_number
 from app.web.routes import admin
 from app.web.threads import in_thread
-from app.web.views import image_json, job_json, me_json
 
 MAX_WAIT: Final = 55
 DEFAULT_WAIT: Final = 25

@@ -155,7 +155,7 @@ def test_two_incomplete_folders_are_left_to_a_person(hub: FakeHub, target: Path)
 
 
 def test_modelscope_needs_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "modelscope", None)
+    monkeypatch.setitem(sys.modules, "modelscope_hub.compat", None)
     with pytest.raises(LoadError) as failure:
         hub_named("modelscope")
     assert failure.value.reason == "engine.modelscope-missing"

@@ -1,0 +1,125 @@
+"""The loop that owns the queue, without any queue."""
+
+import threading
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from app.domain.errors import UnavailableError
+from app.domain.jobs import Job
+from app.scheduler import dispatcher as dispatcher_module
+from app.scheduler.dispatcher import Dispatcher, Duties
+from tests.engine.waiting import wait_for
+
+
+class Desk:
+    """Notes what the dispatcher calls; each switch is one way in which the world can be."""
+
+    def __init__(self) -> None:
+        self.leads = True
+        self.ready = True
+        self.database_is_away = False
+        self.waiting: list[Any] = []
+        self.done: list[Any] = []
+        self.recoveries = 0
+        self.looks = 0
+
+    def claim(self) -> Job | None:
+        if self.database_is_away:
+            raise UnavailableError
+        return self.waiting.pop(0) if self.waiting else None
+
+    def recover(self) -> None:
+        self.recoveries += 1
+
+    def watch(self) -> None:
+        self.looks += 1
+
+    def duties(self) -> Duties:
+        return Duties(
+            leads=lambda: self.leads,
+            recover=self.recover,
+            ready=lambda: self.ready,
+            claim=self.claim,
+            run=self.done.append,
+            watch=self.watch,
+        )
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatcher_module, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(dispatcher_module, "AFTER_ERROR_SECONDS", 0.01)
+
+
+def started(desk: Desk, **other: Any) -> Dispatcher:  # noqa: ANN401 - any duty
+    made = Dispatcher(replace(desk.duties(), **other))
+    made.start()
+    return made
+
+
+def stopped(made: Dispatcher) -> None:
+    made.stop_claiming()
+    made.join(5)
+
+
+def test_jobs_run_one_after_the_other_after_one_recovery() -> None:
+    desk = Desk()
+    desk.waiting = ["a", "b", "c"]
+    made = started(desk)
+    wait_for(lambda: desk.done == ["a", "b", "c"])
+    stopped(made)
+    assert desk.recoveries == 1
+    assert desk.looks > 0
+
+
+def test_nothing_is_claimed_while_the_engine_is_not_ready() -> None:
+    desk = Desk()
+    desk.ready, desk.waiting = False, ["a"]
+    made = started(desk)
+    wait_for(lambda: desk.recoveries == 1)
+    assert desk.waiting == ["a"]
+    desk.ready = True
+    made.wake()
+    wait_for(lambda: desk.done == ["a"])
+    stopped(made)
+
+
+def test_whoever_does_not_lead_touches_nothing_and_clears_up_once_it_does() -> None:
+    desk = Desk()
+    desk.leads, desk.waiting = False, ["a"]
+    made = started(desk)
+    wait_for(lambda: desk.looks > 2)
+    assert (desk.recoveries, desk.waiting) == (0, ["a"])
+    desk.leads = True
+    wait_for(lambda: desk.done == ["a"])
+    stopped(made)
+    assert desk.recoveries == 1
+
+
+def test_a_dead_database_stops_nothing_for_ever_and_is_followed_by_a_recovery() -> None:
+    desk = Desk()
+    desk.database_is_away, desk.waiting = True, ["a"]
+    made = started(desk)
+    wait_for(lambda: desk.recoveries >= 2)
+    desk.database_is_away = False
+    wait_for(lambda: desk.done == ["a"])
+    stopped(made)
+
+
+def test_stopping_waits_for_the_running_job_and_starts_no_other() -> None:
+    desk, running, go_on = Desk(), threading.Event(), threading.Event()
+    desk.waiting = ["a", "b"]
+
+    def run(job: Any) -> None:  # noqa: ANN401 - a stand-in for a job
+        running.set()
+        go_on.wait(5)
+        desk.done.append(job)
+
+    made = started(desk, run=run)
+    running.wait(5)
+    made.stop_claiming()
+    go_on.set()
+    made.join(5)
+    assert (desk.done, desk.waiting) == (["a"], ["b"])
