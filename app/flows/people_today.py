@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from app.auth.policy import Permission
+from app.auth.policy import GRANTS, Permission
 from app.domain.people import Origin, Principal, User, daily_allowance
 from app.flows.studio import Studio
 from app.quota.ledger import Balance
@@ -13,6 +13,7 @@ from app.store.transaction import Transaction
 class PersonToday:
     user: User
     quota: Balance
+    may_generate: bool
 
 
 def people_today(studio: Studio, actor: Principal, origin: Origin) -> tuple[PersonToday, ...]:
@@ -27,7 +28,7 @@ def people_today(studio: Studio, actor: Principal, origin: Origin) -> tuple[Pers
             row = tx.quota.day(user.id, day.date)
             allowance = daily_allowance(user.quota_daily, defaults[user.role])
             quota = Balance(allowance=allowance, used=row.used, reserved=row.reserved, resets_at=day.ends_at)
-            found.append(PersonToday(user, quota))
+            found.append(PersonToday(user, quota, Permission.JOB_CREATE in GRANTS[user.role]))
         return tuple(found)
 
     return studio.store.read(work)

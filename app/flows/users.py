@@ -94,7 +94,8 @@ def change_user(
         if (event := _set_disabled(studio, tx, before, reason, disabled=disabled)) is not None:
             studio.record(tx, event, actor, origin)
         after = _existing(tx, username).user
-        told = {field: f"{_shown(before, field)} -> {_shown(after, field)}" for field in changes}
+        shown = {field: (_shown(before, field), _shown(after, field)) for field in changes}
+        told = {field: f"{old} -> {new}" for field, (old, new) in shown.items() if old != new}
         if told:
             studio.record(tx, UserChanged(subject=username, changes=told), actor, origin)
         ended = end_jobs_of(studio, tx, after.id, after.role, disabled=after.disabled_at is not None)

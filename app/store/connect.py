@@ -21,7 +21,7 @@ Database = Engine
 
 
 class UnsupportedDatabaseError(ValueError):
-    """The database URL cannot be read, or names a database that Atelier cannot use: a SQLite one in memory is gone at once."""
+    """The URL cannot be read, or names a database that Atelier cannot use; one in memory is gone at once."""
 
 
 def sqlite_url(path: Path) -> str:

@@ -7,7 +7,7 @@ from app.domain.generation import DEFAULT_SIDE, DEFAULT_STEPS
 
 FIELDS: Final = ("prompt", "negative_prompt", "width", "height", "steps", "guidance_scale", "seed", "count")
 SIZES: Final = (("512²", 512, 512), ("768²", 768, 768), ("1024²", 1024, 1024), ("16:9", 1280, 720), ("9:16", 720, 1280))
-DEFAULTS: Final[Mapping[str, object]] = {
+DEFAULTS: Final[Mapping[str, float]] = {
     "width": DEFAULT_SIDE,
     "height": DEFAULT_SIDE,
     "steps": DEFAULT_STEPS,

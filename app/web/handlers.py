@@ -55,7 +55,7 @@ def shown(studio: Studio, permission: Permission) -> Callable[[Callable[..., Any
         async def handler(request: gr.Request, *values: Any) -> Any:  # noqa: ANN401 - Gradio's values
             visitor = clicker(request)
             try:
-                return await in_thread(permitted, _click(visitor), *values)
+                return await in_thread(permitted, click_of(visitor), *values)
             except StudioError as error:
                 raise toast(visitor.language, error) from None
             except gr.Error:
@@ -96,7 +96,8 @@ def field_label(language: str, field: str) -> str:
     return catalogue(language).get(f"ui.field.{field.replace('_', '-')}", field)
 
 
-def _click(visitor: Visitor) -> Click:
+def click_of(visitor: Visitor) -> Click:
+    """Raises NotAuthenticatedError."""
     if visitor.actor is None:
         raise NotAuthenticatedError
     return Click(visitor.actor, visitor.origin, visitor.language)

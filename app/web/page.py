@@ -21,7 +21,8 @@ STYLES: Final = ("tokens", "shell", "controls", "pictures", "viewer", "tables")
 
 
 def build_page(studio: Studio) -> gr.Blocks:
-    with gr.Blocks(title="Atelier", analytics_enabled=False, fill_width=True) as page:
+    page = gr.Blocks(title="Atelier", analytics_enabled=False, fill_width=True)
+    with page:
         fragment("header")
         fragment("notices")
         with gr.Tabs(elem_id="tabs", selected="generate"):
@@ -43,9 +44,7 @@ def build_page(studio: Studio) -> gr.Blocks:
                 gr.update(visible=Permission.USER_MANAGE in may),
             ]
 
-        page.load(
-            arrive, outputs=[studio_tab.generate, studio_tab.reason, gallery_tab, admin_tab.tab], **PRIVATE
-        )
+        page.load(arrive, outputs=[studio_tab.generate, studio_tab.reason, gallery_tab, admin_tab.tab], **PRIVATE)
     return page
 
 

@@ -85,7 +85,9 @@ async def choose_language(studio: Studio, request: Request) -> Response:
         given: Any = await json_object(request) if is_json else await request.form()
         language = given.get("language")
         if not isinstance(language, str) or language not in LANGUAGES:
-            raise InvalidRequestError([FieldError("language", "ui.wrong.language", {"languages": ", ".join(LANGUAGES)})])
+            raise InvalidRequestError(
+                [FieldError("language", "ui.wrong.language", {"languages": ", ".join(LANGUAGES)})]
+            )
         if visitor.actor is not None:
             await in_thread(account.set_language, studio, visitor.actor, language)
     except StudioError as error:

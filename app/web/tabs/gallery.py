@@ -7,6 +7,7 @@ from app.web.texts import label
 
 
 def build() -> gr.Tab:
-    with gr.Tab(label("tab.gallery"), id="gallery", elem_id="tab-gallery") as tab:
+    tab = gr.Tab(label("tab.gallery"), id="gallery", elem_id="tab-gallery", visible=False)
+    with tab:
         fragment("library")
     return tab

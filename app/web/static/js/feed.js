@@ -9,6 +9,7 @@ import { toast } from "./toast.js";
 import { showPicture } from "./viewer.js";
 
 const UNFINISHED = ["queued", "running"];
+const NARROW = matchMedia("(max-width: 999px)");
 const cards = new Map();
 
 /** The cards in `root`, which holds #queue and #finished. */
@@ -28,6 +29,8 @@ export class Feed {
       card = new Card(job);
       cards.set(job.id, card);
       this.place(card);
+      // On narrow screens the form stands above: show what the click has started.
+      if (!first && NARROW.matches) card.root.scrollIntoView({ block: "nearest" });
     }
     const before = card.job.state;
     card.update(job);
@@ -38,6 +41,7 @@ export class Feed {
 
   forgetPicture(id) {
     for (const card of cards.values()) card.forgetPicture(id);
+    this.arrange();
   }
 
   get isEmpty() {
@@ -58,7 +62,8 @@ export class Feed {
   arrange() {
     const waiting = [...this.queue.children];
     for (const [place, root] of waiting.entries()) root.classList.toggle("is-compact", place < waiting.length - 2);
-    document.body.classList.toggle("has-jobs", cards.size > 0);
+    const worth = ({ job }) => UNFINISHED.includes(job.state) || job.images.length > 0;
+    document.body.classList.toggle("has-jobs", [...cards.values()].some(worth));
   }
 
   clearFinished() {

@@ -45,7 +45,9 @@ function paint(bar, me) {
     el("span", { class: "who" }, el("strong", { dir: "auto" }, name), el("span", { class: "role" }, t(`role.${me.role}`))),
   );
   document.body.dataset.role = me.role;
-  document.body.classList.toggle("may-generate", me.permissions.includes("job:create"));
+  const may = me.permissions.includes("job:create");
+  document.body.classList.toggle("may-generate", may);
+  document.body.classList.toggle("is-guest", !may);
   paintQuota(bar.querySelector("#quota"), me);
 }
 

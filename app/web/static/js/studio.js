@@ -8,6 +8,7 @@ import { onMe, refreshMe, startHeader } from "./header.js";
 import { followJobs, onJob } from "./live.js";
 import { startNotices } from "./notices.js";
 import { t } from "./texts.js";
+import { startToasts } from "./toast.js";
 import { whenDeleted } from "./viewer.js";
 import { Wall } from "./wall.js";
 
@@ -36,6 +37,10 @@ function canvas(root) {
   wall.onChange = (empty) => document.body.classList.toggle("has-pictures", !empty);
   let started = false;
   onMe((me) => {
+    if (!me.permissions.includes("job:create")) {
+      root.querySelector(".blank-title").textContent = t("results.guest");
+      root.querySelector(".blank-hint").textContent = t("results.guest-hint");
+    }
     if (started || !me.permissions.includes("image:read")) return;
     started = true;
     wall.load();
@@ -70,5 +75,6 @@ startHeader();
 startForm();
 startNotices();
 startAdmin();
+startToasts();
 whenThere("#canvas", canvas);
 whenThere("#library-page", library);

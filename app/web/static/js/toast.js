@@ -1,6 +1,6 @@
 // Short messages in the corner: what our own scripts have to say. Gradio shows the errors of its events itself.
 
-import { el } from "./dom.js";
+import { el, whenThere } from "./dom.js";
 import { icon } from "./icons.js";
 import { t } from "./texts.js";
 
@@ -18,4 +18,14 @@ export function toast(message, kind = "info") {
   close.addEventListener("click", remove);
   region.append(shown);
   setTimeout(remove, SHOWN_MS[kind]);
+}
+
+/** Gradio's toasts put a button inside a button; ours is the inner one, and the message is announced. */
+export function startToasts() {
+  whenThere(".toast-header[role]", (header) => {
+    header.removeAttribute("role");
+    header.removeAttribute("tabindex");
+    header.querySelector("[data-testid='toast-close']")?.setAttribute("aria-label", t("client.close"));
+    header.closest(".toast-body")?.setAttribute("role", "alert");
+  });
 }

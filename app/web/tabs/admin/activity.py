@@ -45,5 +45,7 @@ def _filter(value: object) -> str | None:
 
 
 def _details(row: AuditRow) -> str:
-    details = json.loads(row.details)
-    return ", ".join(f"{name}: {value}" for name, value in details.items() if value not in ("", None, {}))
+    """`name: value, …`; what changed in an account stands beside the rest, not in braces."""
+    details: dict[str, Any] = json.loads(row.details)
+    details |= details.pop("changes", None) or {}
+    return ", ".join(f"{name}: {value}" for name, value in details.items() if value not in ("", None))
