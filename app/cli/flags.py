@@ -39,3 +39,17 @@ def shown_default(name: str) -> str:
     if isinstance(default, bool):
         return "on" if default else "off"
     return "none" if default in {None, ""} else str(default)
+
+
+def readme_table() -> str:
+    """The flags as a Markdown table."""
+    rows = [
+        f"| `--{flag_name(name)}` | {_cell(shown_default(name))} | {field.description} |"
+        for name, field in Settings.model_fields.items()
+        if name not in NO_FLAG
+    ]
+    return "\n".join(["| flag | default | meaning |", "|---|---|---|", *rows]) + "\n"
+
+
+def _cell(default: str) -> str:
+    return default if default in {"none", "on", "off"} else f"`{default}`"

@@ -69,5 +69,5 @@ class Visit:
             self.foreign.append(url)
 
     def _response(self, response: Response) -> None:
-        if response.status >= 500:  # noqa: PLR2004
+        if response.status >= 500:
             self.complaints.append(f"{response.status} {response.url}")
