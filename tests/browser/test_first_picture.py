@@ -1,5 +1,6 @@
 """The whole way, as people go it: the real program, the real pipeline with the demo model, a real Chromium."""
 
+import importlib
 import json
 import re
 import sqlite3
@@ -9,13 +10,16 @@ from typing import Any
 
 import httpx
 import pytest
-from gradio_client import Client
-from gradio_client.exceptions import AppError
 from playwright.sync_api import Browser, expect
 
 from tests.browser.chromium import Visit, chromium
 from tests.houses import PASSWORD
 from tests.serving import Served
+
+
+# It ships no types.
+gradio_client: Any = importlib.import_module("gradio_client")
+AppError: type[Exception] = importlib.import_module("gradio_client.exceptions").AppError
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +127,7 @@ def test_a_guest_is_refused_on_every_way_in_and_it_is_written_down(served: Serve
     assert sorted(ran) == ["arrive", "show_account"]
     assert refusals(served) - before >= 10
     with pytest.raises(AppError):
-        Client(served.url, headers={"Authorization": f"Bearer {token}"}, verbose=False).predict(
+        gradio_client.Client(served.url, headers={"Authorization": f"Bearer {token}"}, verbose=False).predict(
             "x", 256, 256, 2, 1, 1, api_name="/generate"
         )
     assert query(served, "SELECT count(*) FROM jobs j JOIN users u ON u.id = j.user_id WHERE u.role = 'guest'") == [
@@ -161,7 +165,7 @@ def refusals(served: Served) -> int:
 def test_gradio_client_gets_absolute_addresses_of_its_pictures(served: Served) -> None:
     with served.script_of("scripter") as script:
         token = script.headers["Authorization"]
-        client = Client(served.url, headers={"Authorization": token}, verbose=False)
+        client = gradio_client.Client(served.url, headers={"Authorization": token}, verbose=False)
         urls = client.predict("a red circle", 256, 256, 2, 42, 2, api_name="/generate")
         assert len(urls) == 2
         for url in urls:
@@ -172,7 +176,7 @@ def test_gradio_client_gets_absolute_addresses_of_its_pictures(served: Served) -
         assert script.get("/api/v1/me").json()["quota"]["used"] == 2
 
 
-LOOKS = {
+LOOKS: dict[str, dict[str, Any]] = {
     "desktop": {},
     "phone": {"viewport": {"width": 390, "height": 844}},
     "dark": {"color_scheme": "dark"},
