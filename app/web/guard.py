@@ -21,7 +21,7 @@ from app.flows.studio import Studio
 from app.messages import LANGUAGES, negotiate
 from app.web.bodies import limited
 from app.web.cookies import session_secret
-from app.web.headers import inner_path, with_headers
+from app.web.headers import STUDIO, inner_path, with_headers
 from app.web.identity import Visitor
 from app.web.problems import problem, problem_of
 from app.web.proxies import Proxies
@@ -107,7 +107,8 @@ class Guard:
         is_public = PUBLIC.fullmatch(path) is not None
         if visitor.actor is None and not is_public:
             return self._ask_to_sign_in(scope, visitor)
-        if CLOSED.fullmatch(path):
+        # Gradio has twins of our own routes with a slash at the end.
+        if CLOSED.fullmatch(path) or (path != STUDIO and scope["path"].endswith("/")):
             return problem("not-found", visitor.language)
         if method not in SAFE and not _same_site(scope, visitor):
             if visitor.actor is not None:

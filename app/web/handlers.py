@@ -72,23 +72,28 @@ def shown(studio: Studio, permission: Permission) -> Callable[[Callable[..., Any
 
 def toast(language: str, error: StudioError) -> gr.Error:
     """The error as the page shows it, each wrong field with its label. Toasts are HTML: everything is escaped."""
-    lines = [error_text(language, error)]
     if isinstance(error, InvalidRequestError):
         lines = [
             f"<b>{html.escape(field_label(language, each.field))}</b>: {html.escape(field_text(language, each))}"
             for each in error.errors
         ]
     else:
-        lines = [html.escape(line) for line in lines]
-    title = html.escape(translate(language, "ui.client.refused"))
-    return gr.Error("<br>".join(lines), duration=TOAST_SECONDS, title=title, print_exception=False)
+        lines = [html.escape(error_text(language, error))]
+    return gr.Error("<br>".join(lines), duration=TOAST_SECONDS, print_exception=False)
+
+
+def plain(language: str, error: StudioError) -> gr.Error:
+    """The error for programs: each wrong field by its own name, no HTML."""
+    text = error_text(language, error)
+    if isinstance(error, InvalidRequestError):
+        text = "; ".join(f"{each.field}: {field_text(language, each)}" for each in error.errors)
+    return gr.Error(text, print_exception=False)
 
 
 def unexpected(language: str, name: str, error: Exception) -> gr.Error:
     log.error("%s: %s", name, type(error).__name__)
     text = html.escape(translate(language, "error.internal-error"))
-    title = html.escape(translate(language, "ui.client.refused"))
-    return gr.Error(text, duration=TOAST_SECONDS, title=title, print_exception=False)
+    return gr.Error(text, duration=TOAST_SECONDS, print_exception=False)
 
 
 def field_label(language: str, field: str) -> str:

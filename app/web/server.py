@@ -35,6 +35,11 @@ GRADIO_SESSIONS: Final = 500
 def build_app(studio: Studio, *, root_path: str, trusted_proxies: str) -> ASGIApp:
     """The whole application. Raises ValueError for a list of proxies that cannot be read."""
     proxies = Proxies(part.strip() for part in trusted_proxies.split(",") if part.strip())
+    return Guard(routed_app(studio, root_path=root_path), studio, proxies, root_path)
+
+
+def routed_app(studio: Studio, *, root_path: str) -> FastAPI:
+    """Everything behind the guard."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, root_path=root_path)
     app.add_exception_handler(HTTPException, http_problem)
     app.include_router(login.router(studio))
@@ -51,7 +56,7 @@ def build_app(studio: Studio, *, root_path: str, trusted_proxies: str) -> ASGIAp
     # Without it Gradio reflects every Origin together with Allow-Credentials.
     app.add_middleware(CORSMiddleware, allow_origins=[])
     _mount_gradio(app, studio, root_path)
-    return Guard(app, studio, proxies, root_path)
+    return app
 
 
 def _mount_gradio(app: FastAPI, studio: Studio, root_path: str) -> None:

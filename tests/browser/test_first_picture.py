@@ -16,7 +16,6 @@ from tests.browser.chromium import Visit, chromium
 from tests.houses import PASSWORD
 from tests.serving import Served
 
-
 # It ships no types.
 gradio_client: Any = importlib.import_module("gradio_client")
 AppError: type[Exception] = importlib.import_module("gradio_client.exceptions").AppError

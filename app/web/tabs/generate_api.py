@@ -15,7 +15,7 @@ from app.flows.studio import Studio
 from app.flows.submit import submit
 from app.messages import translate
 from app.web.forms import request_body
-from app.web.handlers import click_of, toast, unexpected
+from app.web.handlers import click_of, plain, unexpected
 from app.web.identity import clicker
 from app.web.threads import in_thread
 
@@ -48,7 +48,7 @@ def _endpoint(studio: Studio) -> Callable[..., Awaitable[list[str]]]:
             made = await in_thread(submit, studio, click.actor, request_body(values), origin=click.origin)
             view = await _ended(studio, click.actor, made.job.id, click.origin)
         except StudioError as error:
-            raise toast(visitor.language, error) from None
+            raise plain(visitor.language, error) from None
         except Exception as error:  # noqa: BLE001 - the last border; no text of it may leave
             raise unexpected(visitor.language, "generate", error) from None
         if view.job.state is not JobState.SUCCEEDED:

@@ -1,6 +1,7 @@
 // The bar on top: who I am, what is left of today's quota, language.
 
 import { el, localise, whenThere } from "./dom.js";
+import { stopFollowing } from "./live.js";
 import { Refused, ask } from "./server.js";
 import { hour, language, languages, number, t } from "./texts.js";
 import { toast } from "./toast.js";
@@ -33,6 +34,7 @@ export function startHeader() {
   whenThere("#topbar", (bar) => {
     localise(bar);
     offerLanguages(bar.querySelector("#language"));
+    bar.querySelector("form").addEventListener("submit", stopFollowing);
     onMe((me) => paint(bar, me));
   });
   refreshMe();

@@ -8,6 +8,8 @@ const LONGEST_DELAY_MS = 20000;
 
 const listeners = [];
 let rev = null;
+let stopper = null;
+let stopped = false;
 
 /** `use(job, first)` for each job that changed; `first` while the unfinished jobs of an earlier visit come in. */
 export function onJob(use) {
@@ -28,12 +30,13 @@ export function tell(job, first = false) {
 
 export async function followJobs() {
   let delay = FIRST_DELAY_MS;
-  for (;;) {
+  while (!stopped) {
     await untilVisible();
     try {
       await followOnce();
       delay = FIRST_DELAY_MS;
     } catch (error) {
+      if (stopped) return;
       if (error instanceof Refused && error.status < 500 && error.status !== 429) {
         if (error.code !== "invalid-request") return; // not allowed, or already on the way to the login
         rev = null;
@@ -46,8 +49,14 @@ export async function followJobs() {
   }
 }
 
+/** Before signing out: the poll would only learn that nobody is signed in any more. */
+export function stopFollowing() {
+  stopped = true;
+  stopper?.abort();
+}
+
 async function followOnce() {
-  const stopper = new AbortController();
+  stopper = new AbortController();
   const stopWhenHidden = () => document.visibilityState === "hidden" && stopper.abort();
   document.addEventListener("visibilitychange", stopWhenHidden);
   try {
