@@ -9,6 +9,13 @@ const SOON_MS = 2500;
 const RARELY_MS = 20000;
 const ICONS = { demo: "flask", loading: "info", failed: "warning", paused: "pause" };
 
+let wake = () => {};
+
+/** Look now: something happened that the service's state may explain. */
+export function refreshNotices() {
+  wake();
+}
+
 export function startNotices() {
   whenThere("#notices", follow);
 }
@@ -25,7 +32,7 @@ async function follow(root) {
         wait = SOON_MS * 2;
       }
     }
-    await Promise.race([pause(wait), shown()]);
+    await Promise.race([pause(wait), shown(), new Promise((resolve) => (wake = resolve))]);
   }
 }
 

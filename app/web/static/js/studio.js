@@ -6,7 +6,7 @@ import { el, localise, whenThere } from "./dom.js";
 import { Feed } from "./feed.js";
 import { onMe, refreshMe, startHeader } from "./header.js";
 import { followJobs, onJob } from "./live.js";
-import { startNotices } from "./notices.js";
+import { refreshNotices, startNotices } from "./notices.js";
 import { t } from "./texts.js";
 import { startToasts } from "./toast.js";
 import { whenDeleted } from "./viewer.js";
@@ -55,6 +55,7 @@ function noticeChange(job) {
   seen.set(job.id, now);
   for (const image of job.images) for (const wall of walls) wall.add(image);
   refreshMe();
+  if (job.state === "queued") refreshNotices();
 }
 
 function library(root) {

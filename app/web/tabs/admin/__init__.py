@@ -19,8 +19,8 @@ class AdminTab:
 def build(studio: Studio) -> AdminTab:
     with gr.Tab(label("tab.admin"), id="admin", elem_id="tab-admin", visible=False) as tab:  # noqa: SIM117 - layout
         with gr.Tabs(elem_id="admin-tabs"):
-            opened = people.build(studio)
-            queue.build(studio)
-            activity.build(studio)
-    tab.select(**opened)
+            parts = [part.build(studio) for part in (people, queue, activity)]
+    # Whichever part was looked at last is shown again at once: all of them must be up to date.
+    for shows in parts:
+        tab.select(**shows)
     return AdminTab(tab)

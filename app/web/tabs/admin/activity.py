@@ -16,7 +16,8 @@ from app.web.texts import label
 SHOWN: Final = 100
 
 
-def build(studio: Studio) -> None:
+def build(studio: Studio) -> dict[str, Any]:
+    """What shows it."""
     with gr.Tab(label("admin.activity"), id="activity", elem_id="admin-activity") as tab:
         with gr.Row(elem_classes="filters"):
             actor = gr.Textbox(label=label("audit.actor"), max_lines=1, elem_id="audit-actor", scale=0)
@@ -33,11 +34,12 @@ def build(studio: Studio) -> None:
         rows = [(row, _details(row)) for row in page.items]
         return render("studio/audit.html", click.language, rows=rows, zone=studio.zone, more=page.next_cursor)
 
-    options: dict[str, Any] = {"inputs": [actor, action], "outputs": [table], **PRIVATE}
-    tab.select(show_events, **options)
-    look.click(show_events, **options)
+    shows: dict[str, Any] = {"fn": show_events, "inputs": [actor, action], "outputs": [table], **PRIVATE}
+    tab.select(**shows)
+    look.click(**shows)
     for field in (actor, action):
-        field.submit(show_events, **options)
+        field.submit(**shows)
+    return shows
 
 
 def _filter(value: object) -> str | None:

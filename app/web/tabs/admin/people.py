@@ -60,7 +60,7 @@ class _Rows:
 
 
 def build(studio: Studio) -> dict[str, Any]:
-    """What the surrounding tab does when it is opened."""
+    """What shows it."""
     with gr.Tab(label("admin.people"), id="people", elem_id="admin-people"), gr.Row(elem_classes="desk"):
         with gr.Column(scale=1, min_width=320):
             table = markup(elem_id="people")

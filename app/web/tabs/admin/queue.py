@@ -16,7 +16,8 @@ from app.web.texts import label
 CHOSEN: Final = "() => [window.atelier.chosen()]"
 
 
-def build(studio: Studio) -> None:
+def build(studio: Studio) -> dict[str, Any]:
+    """What shows it."""
     with gr.Tab(label("admin.queue"), id="queue", elem_id="admin-queue") as tab:
         view = markup(elem_id="everyones-queue")
         chosen = gr.Textbox(visible=False)
@@ -41,10 +42,12 @@ def build(studio: Studio) -> None:
         cancel(studio, click.actor, str(job_id), click.origin)
         return _page(studio, click)
 
-    tab.select(show_queue, outputs=[view], **PRIVATE)
+    shows = {"fn": show_queue, "outputs": [view], **PRIVATE}
+    tab.select(**shows)
     for name, handler in (("refresh", show_queue), ("pause", pause), ("resume", resume)):
         buttons[name].click(handler, outputs=[view], **PRIVATE)
     buttons["cancel"].click(cancel_job, inputs=[chosen], outputs=[view], js=CHOSEN, **PRIVATE)
+    return shows
 
 
 def _page(studio: Studio, click: Click) -> str:
