@@ -38,7 +38,7 @@ PUBLIC: Final = re.compile(
 )
 # Gradio routes that nobody needs here and that reach too far (reference: what Gradio does and does not protect).
 CLOSED: Final = re.compile(
-    r"/(gradio_api/(deep_link|dev/.*|run-history.*|runs|proxy=.*|vibe.*|undo-vibe.*|custom_component/.*"
+    r"/(gradio_api/(deep_link|cancel|reset|dev/.*|run-history.*|runs|proxy=.*|vibe.*|undo-vibe.*|custom_component/.*"
     r"|process_recording|token|user|startup-events|login_check|component_server|openapi\.json|stream/.*|api/.*|run/.*"
     r"|upload.*|file/.*|file=.*|monitoring.*)|monitoring.*|openapi\.json|docs.*|redoc|svelte/.*|pwa_icon.*|config/.*)"
 )

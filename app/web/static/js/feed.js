@@ -2,7 +2,6 @@
 
 import { el } from "./dom.js";
 import { reuse } from "./form.js";
-import { icon } from "./icons.js";
 import { Refused, ask, here } from "./server.js";
 import { number, t } from "./texts.js";
 import { toast } from "./toast.js";
@@ -44,8 +43,9 @@ export class Feed {
     this.arrange();
   }
 
-  get isEmpty() {
-    return cards.size === 0;
+  /** Say again what each job waits for. */
+  refresh() {
+    for (const card of cards.values()) card.update(card.job);
   }
 
   /** Newest on top, like the clicks. */

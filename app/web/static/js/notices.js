@@ -9,7 +9,13 @@ const SOON_MS = 2500;
 const RARELY_MS = 20000;
 const ICONS = { demo: "flask", loading: "info", failed: "warning", paused: "pause" };
 
+const listeners = [];
 let wake = () => {};
+
+/** `use()` whenever the service became ready, paused or something else. */
+export function onService(use) {
+  listeners.push(use);
+}
 
 /** Look now: something happened that the service's state may explain. */
 export function refreshNotices() {
@@ -45,7 +51,11 @@ function shown() {
 }
 
 function paint(root, status) {
-  document.body.dataset.service = status.paused ? "paused" : status.ready ? "ready" : "waiting";
+  const service = status.paused ? "paused" : status.ready ? "ready" : "waiting";
+  if (document.body.dataset.service !== service) {
+    document.body.dataset.service = service;
+    for (const use of listeners) use();
+  }
   const wanted = JSON.stringify(status.notices);
   if (root.dataset.shown === wanted) return;
   root.dataset.shown = wanted;

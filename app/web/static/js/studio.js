@@ -1,12 +1,12 @@
 // The studio page comes alive: each part starts as soon as Gradio has put its place on the page.
 
-import { startForm, showTab, usePrompt } from "./form.js";
+import { showTab, startForm, usePrompt } from "./form.js";
 import { startAdmin } from "./admin.js";
 import { el, localise, whenThere } from "./dom.js";
 import { Feed } from "./feed.js";
 import { onMe, refreshMe, startHeader } from "./header.js";
 import { followJobs, onJob } from "./live.js";
-import { refreshNotices, startNotices } from "./notices.js";
+import { onService, refreshNotices, startNotices } from "./notices.js";
 import { t } from "./texts.js";
 import { startToasts } from "./toast.js";
 import { whenDeleted } from "./viewer.js";
@@ -30,6 +30,7 @@ function canvas(root) {
     feed.show(job, first);
     noticeChange(job);
   });
+  onService(() => feed.refresh());
   whenDeleted((id) => {
     feed.forgetPicture(id);
     for (const each of walls) each.forget(id);
