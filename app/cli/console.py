@@ -142,7 +142,7 @@ def verb(noun: typer.Typer, name: str) -> Callable[[Body], Body]:
 
 
 def refuse_for_now(noun: typer.Typer, name: str) -> None:
-    """A verb of CONTRACT that comes later: it refuses whatever follows it, and never pretends."""
+    """A verb that a later release brings: it refuses whatever follows it, and never pretends."""
 
     def command(context: typer.Context, **given: object) -> None:
         _remember(context, given)
@@ -176,7 +176,7 @@ def _not_yet(_desk: Desk) -> None:
 
 
 def _work(body: Callable[[Desk], None], flags: Mapping[str, Any]) -> None:
-    """Open a desk, work at it, and turn what goes wrong into the exit code of CONTRACT §1."""
+    """Open a desk, work at it, and turn what goes wrong into the exit code (docs/ADMIN.md)."""
     from app import bootstrap
     from app.settings import ConfigurationError, load
 

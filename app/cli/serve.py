@@ -23,7 +23,7 @@ UNWANTED: Final = ("GRADIO_", "VIBE_")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until a signal; the exit code of CONTRACT §1."""
+    """Serve until a signal; the exit code as docs/ADMIN.md lists them."""
     flags = vars(parser().parse_args(arguments))
     try:
         settings = load(**flags)

@@ -40,7 +40,7 @@ class LocalEngine:
         *,
         silence_limit: float | None = None,
     ) -> None:
-        """`model`, `source` and `device` as in CONTRACT §1; `on_change` is called after each change of status, from
+        """`model`, `source` and `device` as the flags of those names; `on_change` is called after each change of status, from
         any thread. A run during which the child says nothing for `silence_limit` seconds is lost and the child
         replaced; None: ten minutes on CUDA, no limit on a CPU. Raises ValueError for an unknown source or device.
         """

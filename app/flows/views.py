@@ -1,4 +1,4 @@
-"""What flows answer, as the JSON objects of CONTRACT §3, for the web and the command line alike."""
+"""What flows answer, as the JSON objects of the API (docs/API.md), for the web and the command line alike."""
 
 import json
 from datetime import UTC, datetime

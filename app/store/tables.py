@@ -1,4 +1,4 @@
-"""The tables. What reports may read is CONTRACT §5; everything else is ours to change by a migration."""
+"""The tables. Reports may read `users` and the two views; everything else is ours to change by a migration."""
 
 from typing import Any, Final
 

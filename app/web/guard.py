@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 SINGLE: Final = frozenset({b"host", b"origin", b"cookie", b"authorization", b"sec-fetch-site", b"content-type"})
-# CONTRACT §3: what answers without identity.
+# What answers without identity.
 PUBLIC: Final = re.compile(
     r"/(login|logout|account/language|healthz|readyz|favicon\.ico|robots\.txt|manifest\.json|theme\.css"
     r"|gradio_api/app_id|gradio_api/theme\.css|assets/.*|static/.*|assets-atelier/.*|auth/.*)"

@@ -30,7 +30,7 @@ class Choice:
 
 
 def choose(model: str, models_dir: Path, *, cuda: bool) -> Choice:
-    """The model that `--model` names; see CONTRACT §1. Raises LoadError `engine.model-missing`."""
+    """The model that `--model` names. Raises LoadError `engine.model-missing`."""
     if model == "auto":
         return _automatic(models_dir, cuda=cuda)
     if model == "demo":
