@@ -40,9 +40,11 @@ class LocalEngine:
         *,
         silence_limit: float | None = None,
     ) -> None:
-        """`model`, `source` and `device` as the flags of those names; `on_change` is called after each change of status, from
-        any thread. A run during which the child says nothing for `silence_limit` seconds is lost and the child
-        replaced; None: ten minutes on CUDA, no limit on a CPU. Raises ValueError for an unknown source or device.
+        """`model`, `source` and `device` as the flags of those names.
+
+        `on_change` is called after each change of status, from any thread. A run during which the child says nothing
+        for `silence_limit` seconds is lost and the child replaced; None: ten minutes on CUDA, no limit on a CPU.
+        Raises ValueError for an unknown source or device.
         """
         if source not in SOURCES or not DEVICE.fullmatch(device):
             raise ValueError(f"unknown model source or device: {source!r}, {device!r}")

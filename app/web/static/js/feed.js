@@ -3,7 +3,7 @@
 import { el } from "./dom.js";
 import { reuse } from "./form.js";
 import { Refused, ask, here } from "./server.js";
-import { number, t } from "./texts.js";
+import { t } from "./texts.js";
 import { toast } from "./toast.js";
 import { showPicture } from "./viewer.js";
 
@@ -61,7 +61,8 @@ export class Feed {
   /** Only what comes next keeps its full place; longer queues stay short. */
   arrange() {
     const waiting = [...this.queue.children];
-    for (const [place, root] of waiting.entries()) root.classList.toggle("is-compact", place < waiting.length - 2);
+    const full = waiting.length > 2 ? 1 : 2;
+    for (const [place, root] of waiting.entries()) root.classList.toggle("is-compact", place < waiting.length - full);
     const worth = ({ job }) => UNFINISHED.includes(job.state) || job.images.length > 0;
     document.body.classList.toggle("has-jobs", [...cards.values()].some(worth));
   }
@@ -153,14 +154,14 @@ class Card {
     if (job.state === "queued") return document.body.dataset.service === "paused" ? t("job.paused") : t("job.queued");
     if (job.state === "running") {
       const place = { index: Math.min(job.images.length + 1, job.count), count: job.count };
-      if (!job.step) return t("job.starting");
+      if (!job.step && !job.images.length) return t("job.starting");
       if (job.step >= job.steps) return t("job.finishing");
-      const step = t("job.step", { step: job.step, steps: job.steps });
+      const step = t("job.step", { step: job.step ?? 0, steps: job.steps });
       return job.count > 1 ? `${step} · ${t("job.of", place)}` : step;
     }
     if (job.state === "failed") return job.error?.message ?? t("job.failed");
     if (job.state === "cancelled") return job.images.length ? t("job.cancelled-some", { n: job.images.length }) : t("job.cancelled");
-    const facts = [`${job.width} × ${job.height}`, t("picture.steps-n", { n: number(job.steps) }), t("picture.seed-n", { seed: job.seed })];
+    const facts = [`${job.width} × ${job.height}`, t("picture.steps-n", { n: job.steps }), t("picture.seed-n", { seed: job.seed })];
     return facts.join(" · ");
   }
 
