@@ -14,11 +14,10 @@ from app.engine.core.folder import check_folder
 from app.engine.core.models import Choice, choose
 from app.engine.local import LocalEngine
 from app.flows import first_admin, run
-from app.flows.recover import recover
+from app.flows.recover import Recovery
 from app.flows.studio import Studio
 from app.flows.watch import Watcher
 from app.scheduler.dispatcher import Dispatcher, Duties
-from app.scheduler.progress import Progress
 from app.scheduler.signals import RedisSignals
 from app.settings import ConfigurationError, Settings
 from app.storage.initial_password import InitialPasswordFile
@@ -46,8 +45,8 @@ __all__ = [
     "prepare",
 ]
 
-ENGINE_STOP_SECONDS: Final = 5.0
-DISPATCHER_STOP_SECONDS: Final = 2.0
+ENGINE_STOP_SECONDS: Final = 3.0
+DISPATCHER_STOP_SECONDS: Final = 1.5
 
 
 class SystemClock:
@@ -66,11 +65,10 @@ class Signal:
 
     def __init__(self) -> None:
         self._dispatcher: Dispatcher | None = None
-        self._progress: Progress | None = None
         self._others: RedisSignals | None = None
 
-    def connect(self, dispatcher: Dispatcher, progress: Progress, others: RedisSignals | None) -> None:
-        self._dispatcher, self._progress, self._others = dispatcher, progress, others
+    def connect(self, dispatcher: Dispatcher, others: RedisSignals | None) -> None:
+        self._dispatcher, self._others = dispatcher, others
 
     def wake(self) -> None:
         """Something was committed that the queue wants to know, here and in other processes."""
@@ -80,11 +78,9 @@ class Signal:
             self._others.publish()
 
     def engine_changed(self) -> None:
-        """The model is ready, or no longer: the queue and every open page want to know."""
+        """The model is ready, or no longer; pages ask for that by themselves."""
         if self._dispatcher is not None:
             self._dispatcher.wake()
-        if self._progress is not None:
-            self._progress.changed()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +101,6 @@ class House:
 
     def start(self) -> None:
         """Load the model and work on the queue."""
-        self.studio.vault.sweep()
         self.studio.engine.start()
         self.dispatcher.start()
         if self.signals is not None:
@@ -148,7 +143,7 @@ def build(settings: Settings, *, engine: Engine | None = None) -> House:
     watcher = Watcher(studio)
     duties = Duties(
         leads=leadership.held,
-        recover=lambda: recover(studio),
+        recover=Recovery(studio),
         ready=lambda: run.is_ready(studio),
         claim=lambda: run.claim(studio),
         run=lambda job: run.run(studio, job),
@@ -156,7 +151,7 @@ def build(settings: Settings, *, engine: Engine | None = None) -> House:
     )
     dispatcher = Dispatcher(duties)
     signals = _signals(settings, watcher)
-    changed.connect(dispatcher, studio.progress, signals)
+    changed.connect(dispatcher, signals)
     return House(
         studio=studio,
         dispatcher=dispatcher,

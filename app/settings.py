@@ -21,7 +21,11 @@ DEFAULT_FILE = Path("atelier.toml")
 
 
 class ConfigurationError(Exception):
-    """The settings are refused: one line each, naming the setting."""
+    """The settings are refused: one line each, naming the setting. `by_flag`: all of them were given as flags."""
+
+    def __init__(self, text: str, *, by_flag: bool = False) -> None:
+        self.by_flag = by_flag
+        super().__init__(text)
 
 
 class Settings(BaseSettings):
@@ -94,7 +98,8 @@ def load(**flags: object) -> Settings:
         return Settings(**flags)  # type: ignore[arg-type]  # the fields parse what flags, files and variables hold
     except ValidationError as error:
         lines = [f"{'.'.join(map(str, each['loc'])) or 'settings'}: {each['msg']}" for each in error.errors()]
-        raise ConfigurationError("\n".join(lines)) from None
+        by_flag = all(each["loc"] and each["loc"][0] in flags for each in error.errors())
+        raise ConfigurationError("\n".join(lines), by_flag=by_flag) from None
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"the settings file cannot be read: {error}") from None
 

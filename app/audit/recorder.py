@@ -5,6 +5,7 @@ from dataclasses import fields
 from datetime import datetime
 
 from app.audit.events import Event
+from app.domain.errors import printable
 from app.domain.people import Origin, User
 from app.store.transaction import Transaction
 
@@ -23,7 +24,7 @@ def record(
             "actor": actor_name if actor is None else actor.username,
             "action": event.action,
             "outcome": event.outcome,
-            "subject": event.subject,
+            "subject": printable(event.subject),
             "details": json.dumps(details, ensure_ascii=False, sort_keys=True),
             "ip_address": origin.ip_address[:64],
             "request_id": origin.request_id[:64],

@@ -1,5 +1,6 @@
 """Growing waits after wrong passwords, for each account name and each address. A session is never locked."""
 
+import ipaddress
 import math
 import threading
 from collections import OrderedDict
@@ -27,6 +28,7 @@ def wait_after(failures: int, free: int) -> timedelta:
 class _Failures:
     count: int
     last: datetime
+    told: int = 0
 
 
 class LoginThrottle:
@@ -36,15 +38,15 @@ class LoginThrottle:
         self._lock = threading.Lock()
         self._failures: OrderedDict[tuple[str, str], _Failures] = OrderedDict()
 
-    def require(self, account: str, address: str, now: datetime) -> None:
-        """Raises RateLimitedError while either must wait."""
+    def attempt(self, account: str, address: str, now: datetime) -> None:
+        """Count a try as failed until `succeeded` takes it back, so that tries at the same time count each other.
+
+        Raises RateLimitedError while the account or the address must wait; such a try does not count.
+        """
         with self._lock:
             left = max(self._left(key, free, now) for key, free in _keys(account, address))
-        if left > timedelta(0):
-            raise RateLimitedError(retry_after=math.ceil(left.total_seconds()))
-
-    def failed(self, account: str, address: str, now: datetime) -> None:
-        with self._lock:
+            if left > timedelta(0):
+                raise RateLimitedError(retry_after=math.ceil(left.total_seconds()))
             for key, _ in _keys(account, address):
                 known = self._failures.pop(key, None)
                 fresh = known is not None and now - known.last < FORGET_AFTER
@@ -52,10 +54,22 @@ class LoginThrottle:
             while len(self._failures) > MOST_KEYS:
                 self._failures.popitem(last=False)
 
-    def succeeded(self, account: str) -> None:
-        """The account's own failures are forgotten; the address keeps its count."""
+    def is_news(self, account: str) -> bool:
+        """Whether this is the first refusal since the account's last counted try: one line in the trail is enough."""
+        with self._lock:
+            known = self._failures.get(("account", account))
+            if known is None or known.told == known.count:
+                return False
+            known.told = known.count
+            return True
+
+    def succeeded(self, account: str, address: str) -> None:
+        """The account's own failures are forgotten; the address loses only this try."""
         with self._lock:
             self._failures.pop(("account", account), None)
+            known = self._failures.get(("address", address))
+            if known is not None:
+                known.count = max(0, known.count - 1)
 
     def _left(self, key: tuple[str, str], free: int, now: datetime) -> timedelta:
         known = self._failures.get(key)
@@ -64,5 +78,16 @@ class LoginThrottle:
         return known.last + wait_after(known.count, free) - now
 
 
-def _keys(account: str, address: str) -> tuple[tuple[tuple[str, str], int], ...]:
-    return ((("account", account), FREE_FAILURES), (("address", address), FREE_FAILURES_OF_ADDRESS))
+def _keys(account: str, address: str) -> list[tuple[tuple[str, str], int]]:
+    keys = [(("account", account), FREE_FAILURES)]
+    # Behind a tunnel, or a proxy that nobody told us of, everybody comes from here.
+    if not _is_loopback(address):
+        keys.append((("address", address), FREE_FAILURES_OF_ADDRESS))
+    return keys
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return True

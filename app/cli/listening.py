@@ -8,9 +8,9 @@ import logging
 import os
 import signal
 import socket
-import ssl
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import uvicorn
@@ -23,17 +23,16 @@ from app.web.tunnel import close_tunnels, open_tunnel
 log = logging.getLogger(__name__)
 
 LAST_PORT: Final = 7869
-GRACE_SECONDS: Final = 3
+GRACE_SECONDS: Final = 2
+# Whatever still hangs then, a thread or a child, the jobs wait in the database.
+LAST_SECONDS: Final = 9.0
 LOOPBACK: Final = "127.0.0.1"
 LOOK_EVERY: Final = 0.5
+WILDCARDS: Final = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - only compared
 
 
 class PortBusyError(Exception):
     """The port is taken; the text says which."""
-
-
-class TlsError(Exception):
-    """Certificate or key cannot be used."""
 
 
 class Server(uvicorn.Server):
@@ -58,12 +57,14 @@ class Listening:
             raise ConfigurationError(f"The settings are refused.\ntrusted_proxies: {error}") from None
 
     async def run(self) -> None:
-        """Raises PortBusyError or TlsError before anything is served."""
+        """Raises PortBusyError before anything is served."""
         loop = asyncio.get_running_loop()
         for each in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(each, self._stop.set)
         closed = self._must_stay_local()
         wanted = LOOPBACK if closed else self._settings.host
+        if closed:
+            self._try_host()
         bound = self._bind(wanted)
         port: int = bound.getsockname()[1]
         serving = [asyncio.create_task(self._serve(bound, lifespan="on"))]
@@ -88,16 +89,39 @@ class Listening:
                     await asyncio.wait_for(self._stop.wait(), LOOK_EVERY)
                     return
             if not _is_loopback(self._settings.host):
-                for server in self._servers[0].servers:
-                    server.close()
-                serving.append(asyncio.create_task(self._serve(self._bind(self._settings.host, port), lifespan="off")))
-                self._announce("ready", "Atelier is ready at", self._url(self._settings.host, port))
+                self._move(serving, port)
         if self._settings.share:
             await self._share(port)
 
-    async def _share(self, port: int) -> None:
+    def _move(self, serving: list[asyncio.Task[None]], port: int) -> None:
+        """Stop listening on loopback alone; connections that are open stay. Back again if the host cannot be had."""
+        for server in self._servers[0].servers:
+            server.close()
+        host = self._settings.host
         try:
-            url = await asyncio.to_thread(open_tunnel, LOOPBACK, port)
+            bound = self._bind(host, port)
+        except PortBusyError as error:
+            log.error("%s Serving on %s only.", error, LOOPBACK)  # noqa: TRY400 - the text says it all
+            host, bound = LOOPBACK, self._bind(LOOPBACK, port)
+        serving.append(asyncio.create_task(self._serve(bound, lifespan="off")))
+        self._announce("ready", "Atelier is ready at", self._url(host, port))
+
+    def _try_host(self) -> None:
+        """Find out before anything is served whether the host can be listened on later."""
+        try:
+            _listening_socket(self._settings.host, 0).close()
+        except OSError:
+            raise PortBusyError(f"{self._settings.host} is no address of this machine; change --host.") from None
+
+    async def _share(self, port: int) -> None:
+        host = (
+            LOOPBACK if self._settings.host in WILDCARDS or _is_loopback(self._settings.host) else self._settings.host
+        )
+        if self._settings.ssl_certfile:
+            log.warning("The tunnel speaks plain HTTP: --share does not work together with --ssl-certfile.")
+            return
+        try:
+            url = await _in_daemon_thread(open_tunnel, host, port)
         except Exception as error:  # noqa: BLE001 - whatever the tunnel does, the local page goes on
             log.warning("No public link could be made (%s); the local server goes on.", type(error).__name__)
             return
@@ -116,10 +140,6 @@ class Listening:
             ssl_certfile=self._settings.ssl_certfile,
             ssl_keyfile=self._settings.ssl_keyfile,
         )
-        try:
-            config.load()
-        except (OSError, ssl.SSLError):
-            raise TlsError("The certificate or its key cannot be used: ssl_certfile, ssl_keyfile.") from None
         server = Server(config)
         self._servers.append(server)
         await server.serve(sockets=[bound])
@@ -133,6 +153,9 @@ class Listening:
 
     async def _shut_down(self, serving: list[asyncio.Task[None]]) -> None:
         """Open polls are let go, the running step ends, children end, unfinished jobs wait."""
+        last = threading.Timer(LAST_SECONDS, os._exit, [0])
+        last.daemon = True
+        last.start()
         self._house.studio.progress.close()
         for server in self._servers:
             server.should_exit = True
@@ -157,7 +180,7 @@ class Listening:
         return public and self._house.studio.initial_password.kept()
 
     def _url(self, host: str, port: int) -> str:
-        shown = LOOPBACK if host in {"0.0.0.0", "::", ""} else host  # noqa: S104 - only shown
+        shown = LOOPBACK if host in WILDCARDS else host
         shown = f"[{shown}]" if ":" in shown else shown
         return f"{'https' if self._settings.ssl_certfile else 'http'}://{shown}:{port}"
 
@@ -166,6 +189,26 @@ class Listening:
         line = json.dumps({"event": event, "url": url}) if as_json else f"{words} {url}"
         sys.stdout.write(line + os.linesep)
         sys.stdout.flush()
+
+
+async def _in_daemon_thread(work: Callable[[str, int], str], host: str, port: int) -> str:
+    """The work's answer. Unlike the event loop's own threads, this one keeps no process from ending."""
+    loop, answer = asyncio.get_running_loop(), asyncio.get_running_loop().create_future()
+
+    def settle(set_it: Callable[..., None], value: object) -> None:
+        if not answer.done():
+            set_it(value)
+
+    def run() -> None:
+        try:
+            outcome = (answer.set_result, work(host, port))
+        except Exception as error:  # noqa: BLE001 - handed over to whoever waits
+            outcome = (answer.set_exception, error)  # type: ignore[assignment]
+        with contextlib.suppress(RuntimeError):  # the loop is gone, and with it whoever waited
+            loop.call_soon_threadsafe(settle, *outcome)
+
+    threading.Thread(target=run, name="tunnel", daemon=True).start()
+    return str(await answer)
 
 
 def _listening_socket(host: str, port: int) -> socket.socket:

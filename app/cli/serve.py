@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import ssl
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from app.bootstrap import House
 
 STOPPED: Final = 0
+USAGE: Final = 2
 REFUSED: Final = 3
 BUSY: Final = 4
 DATABASE: Final = 5
@@ -28,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = load(**flags)
     except ConfigurationError as error:
-        return _fail(REFUSED, f"The settings are refused.\n{error}")
+        return _fail(USAGE if error.by_flag else REFUSED, f"The settings are refused.\n{error}")
     logs.configure(settings.log_level, settings.log_format)
     prepare_environment(settings.data_dir)
     return _serve(settings)
@@ -50,6 +52,7 @@ def _serve(settings: Settings) -> int:
     from app import bootstrap
 
     try:
+        _require_tls_files(settings)
         bootstrap.make_folders(settings)
         house = bootstrap.build(settings)
         house.claim_data_dir()
@@ -71,15 +74,27 @@ def _serve(settings: Settings) -> int:
 
 
 def _listen(house: "House", settings: Settings) -> int:
-    from app.cli.listening import Listening, PortBusyError, TlsError
+    from app.cli.listening import Listening, PortBusyError
 
     try:
         asyncio.run(Listening(house, settings).run())
     except PortBusyError as error:
         return _fail(BUSY, str(error))
-    except (TlsError, ConfigurationError) as error:
+    except ConfigurationError as error:
         return _fail(REFUSED, str(error))
     return STOPPED
+
+
+def _require_tls_files(settings: Settings) -> None:
+    """Before anything is made: a first start whose page cannot be opened would waste the first password."""
+    if settings.ssl_certfile is None and settings.ssl_keyfile is None:
+        return
+    try:
+        if settings.ssl_certfile is None:
+            raise ValueError  # noqa: TRY301 - a key alone is as useless as a broken certificate
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(settings.ssl_certfile, settings.ssl_keyfile)
+    except (OSError, ValueError):
+        raise ConfigurationError("ssl_certfile, ssl_keyfile: certificate and key cannot be used") from None
 
 
 def _fail(code: int, text: str) -> int:

@@ -27,6 +27,11 @@ from typing import ClassVar
 Params = Mapping[str, str | int | float]
 
 
+def printable(text: str, longest: int = 64) -> str:
+    """What somebody outside named, as any log, answer or database can hold it."""
+    return "".join(character if character.isprintable() else "?" for character in text[:longest])
+
+
 @dataclass(frozen=True, slots=True)
 class FieldError:
     """One wrong field: its name as the outside writes it, and the catalogue key of the reason."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Final
 
-from app.domain.errors import FieldError, InvalidRequestError
+from app.domain.errors import FieldError, InvalidRequestError, printable
 from app.domain.people import RoleLimits
 
 MIN_SIDE: Final = 256
@@ -126,7 +126,7 @@ def parse_generation(body: Mapping[str, object], limits: RoleLimits) -> Generati
     known = set(GenerationRequest.__dataclass_fields__)
     fields = _Fields(body)
     for name in sorted(set(body) - known):
-        fields.refuse(_printable(name), "field.unknown")
+        fields.refuse(printable(name), "field.unknown")
     side = min(MAX_SIDE, limits.max_side)
     request = GenerationRequest(
         prompt=fields.text("prompt", required=True),
@@ -172,7 +172,3 @@ def _is_blank(text: str) -> bool:
 def _has_unwritable(text: str) -> bool:
     """Lone surrogates and control characters other than tab and line breaks: no database keeps them all."""
     return any(unicodedata.category(c) in {"Cc", "Cs"} and c not in "\t\n\r" for c in text)
-
-
-def _printable(name: str) -> str:
-    return "".join(c if c.isprintable() else "?" for c in name[:64])

@@ -1,6 +1,7 @@
 """Jobs and the pictures they make: states, the moves between them, and what is known of each."""
 
 import hashlib
+import re
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -25,6 +26,7 @@ MOVES: Final = {
     JobState.CANCELLED: frozenset[JobState](),
 }
 MAX_LOSSES: Final = 3
+_ID: Final = re.compile(r"[0-9a-f]{16}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +82,11 @@ class Picture:
     negative_prompt: str
     steps: int
     guidance_scale: float
+
+
+def is_id(text: str) -> bool:
+    """Whether `text` could be the id of a job or a picture."""
+    return _ID.fullmatch(text) is not None
 
 
 def picture_id(job_id: str, index: int) -> str:

@@ -81,6 +81,8 @@ class LocalEngine:
         with self._lock:
             self._stopping.set()
             child, thread = self._child, self._thread
+        # First of all: whoever loses a run by this asks for the status, and it is no breakdown.
+        self._change(EngineStatus(state=EngineState.STOPPED))
         if child is not None:
             child.ask_to_stop()
             child.end(timeout)
@@ -133,7 +135,8 @@ class LocalEngine:
 
     def _change(self, status: EngineStatus) -> None:
         with self._lock:
-            if status == self._status:
+            ending = self._stopping.is_set() and status.state is not EngineState.STOPPED
+            if status == self._status or ending:
                 return
             self._status = status
         if self._on_change is not None:
@@ -146,20 +149,15 @@ class LocalEngine:
         """Keep a child alive until `stop`, or until a failure that only a person can mend."""
         pause = FIRST_PAUSE
         while not self._stopping.is_set():
-            self._change(replace(self.status(), state=EngineState.STARTING, progress=None, reason="", params={}))
+            self._change(replace(self.status(), state=EngineState.STARTING, progress=None))
             failure, was_ready = self._live()
             if self._stopping.is_set():
                 break
             log.error("The engine failed: %s %s", failure.reason, dict(failure.params))
-            self._change(
-                replace(
-                    self.status(),
-                    state=EngineState.FAILED,
-                    progress=None,
-                    reason=failure.reason,
-                    params=failure.params,
-                )
-            )
+            # A child that has served is back in a moment: clicks are accepted and wait for it.
+            state = EngineState.STARTING if was_ready and failure.retry else EngineState.FAILED
+            now = replace(self.status(), state=state, progress=None)
+            self._change(replace(now, reason=failure.reason, params=failure.params))
             # Only now: whoever lost a run and asks for the status must not read `ready`.
             self._runs.lose_all()
             pause = FIRST_PAUSE if was_ready else pause
@@ -185,6 +183,9 @@ class LocalEngine:
             log.exception("The engine child said something strange")
         with self._lock:
             self._child = None
+            # In one go with the line above: nobody may find the engine ready and no child to run in.
+            if self._status.state is EngineState.READY:
+                self._status = replace(self._status, state=EngineState.STARTING)
         code = child.end(grace)
         child.close()
         return failure or wire.LoadFailed("engine.child-lost", {"code": code}, retry=True), was_ready
@@ -236,7 +237,7 @@ class LocalEngine:
                 self._change(replace(status, state=EngineState.LOADING, progress=None))
                 self._learn_tokens(folder)
             case wire.Ready():
-                self._change(replace(status, state=EngineState.READY, progress=None))
+                self._change(replace(status, state=EngineState.READY, progress=None, reason="", params={}))
 
     def _learn_tokens(self, folder: Path) -> None:
         try:

@@ -35,12 +35,11 @@ def change_password(studio: Studio, actor: Principal, old: str, new: str, origin
     """
     studio.permit(actor, Permission.ACCOUNT_MANAGE, origin)
     now, key = studio.clock.now(), f"change/{actor.user_id}"
-    studio.throttle.require(key, origin.ip_address, now)
+    studio.throttle.attempt(key, "", now)
     account = studio.store.read(lambda tx: tx.users.get(actor.user_id))
     if account is None:
         raise NotFoundError
     if not verify_password(old, account.password_hash):
-        studio.throttle.failed(key, origin.ip_address, now)
         event = PasswordChangeFailed(subject=actor.user.username)
         studio.store.write(lambda tx: studio.record(tx, event, actor, origin))
         raise InvalidRequestError([FieldError("old", "field.password-wrong")])
@@ -56,11 +55,12 @@ def change_password(studio: Studio, actor: Principal, old: str, new: str, origin
         studio.record(tx, PasswordChanged(subject=actor.user.username), actor, origin)
 
     studio.store.write(work)
-    studio.throttle.succeeded(key)
+    studio.throttle.succeeded(key, "")
     studio.initial_password.forget(lambda kept: verify_password(kept, account.password_hash))
     studio.progress.changed(actor.user_id)
 
 
-def set_language(studio: Studio, actor: Principal, language: str) -> None:
+def set_language(studio: Studio, actor: Principal, language: str, origin: Origin) -> None:
     """Remember the language; whoever calls knows that the catalogue has it."""
+    studio.permit(actor, Permission.ACCOUNT_MANAGE, origin)
     studio.store.write(lambda tx: tx.users.change(actor.user_id, {"language": language}))

@@ -32,6 +32,9 @@ def list_events(
     """Newest first."""
     studio.permit(actor, Permission.AUDIT_READ, origin)
     require_limit(limit)
+    for field, text in (("actor", wanted.actor), ("action", wanted.action)):
+        if text is not None and not text.isprintable():
+            raise InvalidRequestError([FieldError(field, "field.control-characters")])
     since = _day(studio, wanted.since, "from")
     until = _day(studio, wanted.until, "to")
     return studio.store.read(

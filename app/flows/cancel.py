@@ -2,7 +2,7 @@
 
 from app.auth.policy import GRANTS, Permission
 from app.domain.errors import ConflictError, NotFoundError
-from app.domain.jobs import Job, JobState
+from app.domain.jobs import Job, JobState, is_id
 from app.domain.people import Origin, Principal, Role
 from app.flows.run import discard_unrecorded, end_in
 from app.flows.studio import Studio
@@ -14,11 +14,11 @@ def cancel(studio: Studio, actor: Principal, job_id: str, origin: Origin) -> Job
 
     Raises NotFoundError for a job of somebody else, ConflictError for one that has ended.
     """
-    studio.permit(actor, Permission.JOB_CANCEL, origin, job_id)
-    job = studio.store.read(lambda tx: tx.jobs.get(job_id))
+    job = studio.store.read(lambda tx: tx.jobs.get(job_id)) if is_id(job_id) else None
     if job is None:
         raise NotFoundError
     studio.permit_object(actor, job.user_id, Permission.JOB_CANCEL_ANY, origin, job_id)
+    studio.permit(actor, Permission.JOB_CANCEL, origin, job_id)
 
     def end_now(tx: Transaction) -> Job:
         tx.users.next_revision(job.user_id)  # locks the row that every change of the job locks first

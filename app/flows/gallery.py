@@ -6,7 +6,7 @@ from pathlib import Path
 from app.audit.events import ImageDeleted
 from app.auth.policy import Permission
 from app.domain.errors import NotFoundError
-from app.domain.jobs import Picture
+from app.domain.jobs import Picture, is_id
 from app.domain.people import Origin, Principal
 from app.flows.jobs import require_limit
 from app.flows.studio import Studio
@@ -31,9 +31,13 @@ def list_images(studio: Studio, actor: Principal, *, cursor: str | None, limit: 
 
 
 def get_image(studio: Studio, actor: Principal, image_id: str, origin: Origin) -> Picture:
-    """Raises NotFoundError for a picture that is not there or that the actor may not see."""
-    studio.permit(actor, Permission.IMAGE_READ, origin, image_id)
-    picture = studio.store.read(lambda tx: tx.images.get(image_id))
+    """Raises NotFoundError for a picture that is not there or that the actor may not see.
+
+    A person whose role became a lesser one still sees the own pictures; a token sees what its scopes say.
+    """
+    if actor.scopes is not None:
+        studio.permit(actor, Permission.IMAGE_READ, origin, image_id)
+    picture = studio.store.read(lambda tx: tx.images.get(image_id)) if is_id(image_id) else None
     if picture is None:
         raise NotFoundError
     studio.permit_object(actor, picture.user_id, Permission.IMAGE_READ_ANY, origin, image_id)
@@ -53,8 +57,8 @@ def thumbnail_file(studio: Studio, actor: Principal, image_id: str, origin: Orig
 
 def delete_image(studio: Studio, actor: Principal, image_id: str, origin: Origin) -> None:
     """Into the bin: from now on it is not found. The file, the log row and the charge stay."""
-    studio.permit(actor, Permission.IMAGE_DELETE, origin, image_id)
     get_image(studio, actor, image_id, origin)
+    studio.permit(actor, Permission.IMAGE_DELETE, origin, image_id)
 
     def work(tx: Transaction) -> None:
         if not tx.images.delete(image_id, studio.clock.now()):

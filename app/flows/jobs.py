@@ -6,7 +6,7 @@ from typing import Final
 
 from app.auth.policy import Permission
 from app.domain.errors import FieldError, InvalidRequestError, NotFoundError
-from app.domain.jobs import Job, JobState, Picture
+from app.domain.jobs import Job, JobState, Picture, is_id
 from app.domain.people import Origin, Principal
 from app.flows.studio import Studio
 from app.store.rows import MAX_LIMIT, Page
@@ -41,9 +41,11 @@ class Changes:
 
 def get_job(studio: Studio, actor: Principal, job_id: str, origin: Origin) -> JobView:
     """Raises NotFoundError for a job that is not there or somebody else's."""
-    studio.permit(actor, Permission.JOB_READ, origin, job_id)
+    if not is_id(job_id):
+        raise NotFoundError
     found = studio.store.read(lambda tx: _views(studio, tx, _existing(tx.jobs.get(job_id))))[0]
     studio.permit_object(actor, found.job.user_id, Permission.JOB_CANCEL_ANY, origin, job_id)
+    studio.permit(actor, Permission.JOB_READ, origin, job_id)
     return found
 
 
@@ -79,11 +81,6 @@ def changes(studio: Studio, actor: Principal, since: str | None, origin: Origin)
         return Changes(rev, _views(studio, tx, jobs), version, known is not None)
 
     return studio.store.read(work)
-
-
-def unfinished(studio: Studio, actor: Principal, origin: Origin) -> tuple[JobView, ...]:
-    """The actor's running and waiting jobs."""
-    return changes(studio, actor, None, origin).jobs
 
 
 def require_limit(limit: int) -> None:

@@ -48,6 +48,7 @@ def run(studio: Studio, job: Job) -> None:
         request = _order(studio, job)
         for event in studio.engine.run(request):
             if isinstance(event, StepDone):
+                _require_current_at_first(studio, job, event)
                 studio.progress.step(job.id, job.user_id, event.index, event.step)
             else:
                 _keep(studio, job, event)
@@ -134,8 +135,22 @@ def _order(studio: Studio, job: Job) -> EngineRequest:
     )
 
 
+def _require_current_at_first(studio: Studio, job: Job, done: StepDone) -> None:
+    """A cancel between claim and start finds no run to end: the first step looks once."""
+    if done.step == 1 and not studio.store.read(lambda tx: _is_current(tx, job)):
+        studio.engine.cancel(job.id)
+
+
+def _is_current(tx: Transaction, job: Job) -> bool:
+    """Whether the job still runs in this attempt, and nobody cancelled it or took it over."""
+    current = tx.jobs.get(job.id)
+    return current is not None and (current.state, current.attempt) == (JobState.RUNNING, job.attempt)
+
+
 def _keep(studio: Studio, job: Job, made: PictureMade) -> None:
     """File first, then row and charge in one transaction: a crash between leaves a file that the next try replaces."""
+    if not studio.store.read(lambda tx: _is_current(tx, job)):
+        raise EngineCancelledError
     recipe = recipe_of(studio, job, made.index)
     stored = studio.vault.keep(recipe, made.png, made.facts)
     values = {
@@ -155,8 +170,7 @@ def _keep(studio: Studio, job: Job, made: PictureMade) -> None:
     def settle(tx: Transaction) -> bool:
         now = studio.clock.now()
         revision = tx.users.next_revision(job.user_id)
-        current = tx.jobs.get(job.id)
-        if current is None or (current.state, current.attempt) != (JobState.RUNNING, job.attempt):
+        if not _is_current(tx, job):
             return False
         tx.images.add(values | {"created_at": now})
         charge_picture(tx, job, made.index, now)
@@ -164,6 +178,7 @@ def _keep(studio: Studio, job: Job, made: PictureMade) -> None:
         return True
 
     if not studio.store.write(settle):
-        studio.vault.discard(stored.path, recipe.picture_id)
+        if made.index not in studio.store.read(lambda tx: tx.images.indices(job.id)):
+            studio.vault.discard(stored.path, recipe.picture_id)
         raise EngineCancelledError
     studio.progress.step(job.id, job.user_id, made.index, job.steps)

@@ -20,20 +20,21 @@ MAX_AGENT: Final = 256
 def sign_in(studio: Studio, username: str, password: str, origin: Origin) -> str:
     """The secret of a new session. Raises SignInFailedError, always the same, or RateLimitedError."""
     name, now = fold_username(username), studio.clock.now()
+    key = secret_hash(name)
     account = studio.store.read(lambda tx: tx.users.by_name(name)) if USERNAME.fullmatch(name) else None
     # People type their password into this field by mistake: only the name of an account reaches the trail.
     shown = "" if account is None else account.user.username
     try:
-        studio.throttle.require(secret_hash(name), origin.ip_address, now)
+        studio.throttle.attempt(key, origin.ip_address, now)
     except RateLimitedError as error:
-        _note(studio, LoginThrottled(subject=shown, retry_after=error.retry_after), origin)
+        if studio.throttle.is_news(key):
+            _note(studio, LoginThrottled(subject=shown, retry_after=error.retry_after), origin)
         raise
     reason = _reason_to_refuse(account, password)
     if account is None or reason:
-        studio.throttle.failed(secret_hash(name), origin.ip_address, now)
         _note(studio, LoginFailed(subject=shown, reason=reason), origin)
         raise SignInFailedError
-    studio.throttle.succeeded(secret_hash(name))
+    studio.throttle.succeeded(key, origin.ip_address)
     rehashed = hash_password(password) if needs_rehash(account.password_hash) else None
     return studio.store.write(lambda tx: _open_session(studio, tx, account, rehashed, origin, now))
 

@@ -7,8 +7,8 @@ from typing import Final
 from app.audit.events import TokenCreated, TokenRevoked
 from app.auth import tokens
 from app.auth.policy import Permission
-from app.domain.errors import FieldError, InvalidRequestError, NotFoundError
-from app.domain.people import Origin, Principal, Scope, parse_label
+from app.domain.errors import FieldError, InvalidRequestError, NotFoundError, printable
+from app.domain.people import USERNAME, Origin, Principal, Scope, parse_label
 from app.flows.studio import Studio
 from app.store.identity import TokenRow
 from app.store.transaction import Transaction
@@ -86,9 +86,9 @@ def revoke_token(studio: Studio, actor: Principal, token_id: str, origin: Origin
 
 
 def _owner(studio: Studio, actor: Principal, username: str, origin: Origin) -> int:
-    account = studio.store.read(lambda tx: tx.users.by_name(username)) if "\0" not in username else None
+    account = studio.store.read(lambda tx: tx.users.by_name(username)) if USERNAME.fullmatch(username) else None
     if account is None:
-        raise NotFoundError("error.no-such-user", username=username[:64])
+        raise NotFoundError("error.no-such-user", username=printable(username))
     studio.permit_object(actor, account.user.id, ANYBODYS, origin, username)
     return account.user.id
 

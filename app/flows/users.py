@@ -7,9 +7,10 @@ from typing import Any, Final
 from app.audit.events import PasswordReset, UserChanged, UserCreated, UserDisabled, UserEnabled
 from app.auth.passwords import hash_password, parse_password, random_password, verify_password
 from app.auth.policy import Permission
-from app.domain.errors import ConflictError, FieldError, InvalidRequestError, NotFoundError
+from app.domain.errors import ConflictError, FieldError, InvalidRequestError, NotFoundError, printable
 from app.domain.jobs import Job
 from app.domain.people import (
+    USERNAME,
     Origin,
     Principal,
     Role,
@@ -21,7 +22,9 @@ from app.domain.people import (
     quota_text,
 )
 from app.flows.cancel import end_jobs_of, stop_working
+from app.flows.jobs import require_limit
 from app.flows.studio import Studio
+from app.store.rows import Page
 from app.store.transaction import Transaction
 from app.store.users import Account
 
@@ -42,6 +45,13 @@ class NewPassword:
 def list_users(studio: Studio, actor: Principal, origin: Origin) -> tuple[User, ...]:
     studio.permit(actor, Permission.USER_MANAGE, origin)
     return studio.store.read(lambda tx: tx.users.all())
+
+
+def page_users(studio: Studio, actor: Principal, *, cursor: str | None, limit: int, origin: Origin) -> Page[User]:
+    """The same page by page, in the order in which they were made."""
+    studio.permit(actor, Permission.USER_MANAGE, origin)
+    require_limit(limit)
+    return studio.store.read(lambda tx: tx.users.list(cursor, limit))
 
 
 def create_user(studio: Studio, actor: Principal, body: Mapping[str, object], origin: Origin) -> NewPassword:
@@ -138,9 +148,9 @@ def reset_password(
 
 
 def _existing(tx: Transaction, username: str) -> Account:
-    account = tx.users.by_name(username, lock=True) if "\0" not in username else None
+    account = tx.users.by_name(username, lock=True) if USERNAME.fullmatch(username) else None
     if account is None:
-        raise NotFoundError("error.no-such-user", username=username[:64])
+        raise NotFoundError("error.no-such-user", username=printable(username))
     return account
 
 
@@ -185,7 +195,7 @@ def _parse_changes(body: Mapping[str, object]) -> dict[str, Any]:
 
 def _refuse_unknown(body: Mapping[str, object], known: frozenset[str]) -> None:
     if unknown := sorted(set(body) - known):
-        raise InvalidRequestError([FieldError(name[:64], "field.unknown") for name in unknown])
+        raise InvalidRequestError([FieldError(printable(name), "field.unknown") for name in unknown])
 
 
 def _keep_an_admin(tx: Transaction, before: User, role: str, disabled: object) -> None:

@@ -1,6 +1,7 @@
 """Noticing what another process changed: a cancelled job, a paused queue, a disabled person."""
 
 import contextlib
+import threading
 
 from app.domain.errors import UnavailableError
 from app.domain.jobs import JobState
@@ -13,6 +14,7 @@ class Watcher:
     def __init__(self, studio: Studio) -> None:
         self._studio = studio
         self._seen: int | None = None
+        self._one_at_a_time = threading.Lock()
 
     def look_quietly(self) -> None:
         """The same for a caller that cannot handle a missing database; the next poll tells."""
@@ -20,15 +22,16 @@ class Watcher:
             self.look()
 
     def look(self) -> None:
-        """Stop the engine for jobs that have ended elsewhere, wake the long polls and the dispatcher."""
+        """Stop the engine for jobs that have ended elsewhere, wake the long polls."""
         studio = self._studio
-        revision = studio.store.read(lambda tx: tx.service.get()).revision
-        if revision == self._seen:
-            return
-        self._seen = revision
-        for job_id in studio.progress.running():
-            if not _still_runs(studio, job_id):
-                studio.engine.cancel(job_id)
+        with self._one_at_a_time:
+            revision = studio.store.read(lambda tx: tx.service.get()).revision
+            if revision == self._seen:
+                return
+            for job_id in studio.progress.running():
+                if not _still_runs(studio, job_id):
+                    studio.engine.cancel(job_id)
+            self._seen = revision
         studio.progress.changed()
 
 

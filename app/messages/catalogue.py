@@ -32,12 +32,14 @@ def negotiate(accept_language: str) -> str:
     """The best language for an `Accept-Language` header (RFC 9110 §12.5.4); any kind of Chinese gets 简体中文."""
     wanted: list[tuple[float, str]] = []
     for part in accept_language.split(",")[:20]:
-        tag, _, quality = part.strip().partition(";q=")
+        tag, _, quality = part.replace(" ", "").partition(";q=")
         try:
             wanted.append((float(quality or 1), tag.lower()))
         except ValueError:
             continue
-    for _, tag in sorted(wanted, key=lambda pair: -pair[0]):
+    for weight, tag in sorted(wanted, key=lambda pair: -pair[0]):
+        if weight <= 0:
+            break
         if tag.split("-")[0] == "zh":
             return "zh-CN"
         if tag.split("-")[0] == "en":

@@ -44,7 +44,7 @@ class RedisSignals:
     def stop(self) -> None:
         self._stopping.set()
         if self._thread is not None:
-            self._thread.join(2 * TIMEOUT)
+            self._thread.join(TIMEOUT)
         self._client.close()
 
     def _listen(self) -> None:

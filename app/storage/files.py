@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import secrets
 from pathlib import Path
 from typing import Final
 
@@ -12,8 +13,8 @@ FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 def write_whole(path: Path, content: bytes) -> None:
     """Replace `path` by `content`. Raises OSError; then nothing of it stays."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}{PART}")
+    _make_folder(path.parent)
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}{PART}")
     try:
         with part.open("wb") as file:
             file.write(content)
@@ -34,6 +35,14 @@ def remove_parts(folder: Path) -> int:
         part.unlink(missing_ok=True)
         removed += 1
     return removed
+
+
+def _make_folder(folder: Path) -> None:
+    """Like mkdir with parents, and each new entry is on the disk before anything in it."""
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        _sync_folder(folder.parent)
 
 
 def _sync_folder(folder: Path) -> None:

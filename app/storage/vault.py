@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from app.domain.errors import NotFoundError
+from app.domain.errors import NotFoundError, UnavailableError
 from app.domain.ports import PictureNotKeptError, PictureRecipe, StoredPicture
 from app.storage.files import FULL, remove_parts, write_whole
 from app.storage.metadata import parameters_text, recipe_json, with_text
@@ -48,7 +48,10 @@ class FileVault:
     def thumbnail(self, path: str, picture_id: str) -> Path:
         small = self._thumbnail(picture_id)
         if not small.is_file():
-            write_whole(small, thumbnail(self.original(path).read_bytes()))
+            try:
+                write_whole(small, thumbnail(self.original(path).read_bytes()))
+            except OSError:
+                raise UnavailableError from None
         return small
 
     def size(self, path: str) -> int | None:

@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Row, insert, select
 
 from app.store.rows import Page, Repository, before, page
 from app.store.tables import audit_events
+
+LABEL: Final = "audit"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,10 +51,10 @@ class AuditEvents(Repository):
             query = query.where(audit_events.c.at >= since)
         if until is not None:
             query = query.where(audit_events.c.at < until)
-        if (last := before(cursor)) is not None:
+        if (last := before(cursor, LABEL)) is not None:
             query = query.where(audit_events.c.id < last)
         rows = self._connection.execute(query.order_by(audit_events.c.id.desc()).limit(limit + 1)).all()
-        return page(rows, limit, _event, "id")
+        return page(rows, limit, _event, "id", LABEL)
 
 
 def _event(row: Row[Any]) -> AuditRow:

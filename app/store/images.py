@@ -33,11 +33,11 @@ class Images(Repository):
 
     def list(self, user_id: int, cursor: str | None, limit: int) -> Page[Picture]:
         """Own pictures, newest first."""
-        query = _select().where(images.c.user_id == user_id)
-        if (last := before(cursor)) is not None:
+        query, label = _select().where(images.c.user_id == user_id), f"images/{user_id}"
+        if (last := before(cursor, label)) is not None:
             query = query.where(images.c.seq < last)
         rows = self._connection.execute(query.order_by(images.c.seq.desc()).limit(limit + 1)).all()
-        return page(rows, limit, _picture, "seq")
+        return page(rows, limit, _picture, "seq", label)
 
     def delete(self, image_id: str, at: datetime) -> bool:
         """Whether it was there."""

@@ -43,13 +43,13 @@ class Jobs(Repository):
 
     def list(self, user_id: int, state: JobState | None, cursor: str | None, limit: int) -> Page[Job]:
         """Own jobs, newest first."""
-        query = _select().where(jobs.c.user_id == user_id)
+        query, label = _select().where(jobs.c.user_id == user_id), f"jobs/{user_id}"
         if state is not None:
             query = query.where(jobs.c.state == state.value)
-        if (last := before(cursor)) is not None:
+        if (last := before(cursor, label)) is not None:
             query = query.where(jobs.c.seq < last)
         rows = self._connection.execute(query.order_by(jobs.c.seq.desc()).limit(limit + 1)).all()
-        return page(rows, limit, _job, "seq")
+        return page(rows, limit, _job, "seq", label)
 
     def move(self, job: Job, to: JobState, values: Mapping[str, Any]) -> bool:
         """Move `job` from the state and attempt it was read in; False when somebody moved it before."""

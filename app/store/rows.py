@@ -1,5 +1,6 @@
 """Small things that every repository does with rows."""
 
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
@@ -8,7 +9,6 @@ from sqlalchemy import Connection, Row
 
 from app.domain.errors import FieldError, InvalidRequestError
 
-DEFAULT_LIMIT: Final = 50
 MAX_LIMIT: Final = 200
 Item = TypeVar("Item")
 
@@ -28,17 +28,26 @@ class Page(Generic[Item]):
     next_cursor: str | None
 
 
-def before(cursor: str | None) -> int | None:
-    """The row number that a cursor stands for; an unknown cursor is an invalid request."""
+def before(cursor: str | None, label: str) -> int | None:
+    """The row number that a cursor of the list `label` stands for; any other text is an invalid request."""
     if cursor is None:
         return None
-    if not (cursor.isascii() and cursor.isdecimal() and 0 < len(cursor) < 19):  # noqa: PLR2004 - 64 bits
+    number, _, check = cursor.partition("-")
+    is_number = number.isascii() and number.isdecimal() and 0 < len(number) < 19  # noqa: PLR2004 - 64 bits
+    if not is_number or check != _check(label, int(number)):
         raise InvalidRequestError([FieldError("cursor", "field.cursor")])
-    return int(cursor)
+    return int(number)
 
 
-def page(rows: Sequence[Row[Any]], limit: int, make: Callable[[Row[Any]], Item], number: str) -> Page[Item]:
-    """A page out of `limit + 1` rows that were asked for; `number` is the column that orders them."""
+def page(rows: Sequence[Row[Any]], limit: int, make: Callable[[Row[Any]], Item], number: str, label: str) -> Page[Item]:
+    """A page out of `limit + 1` rows of the list `label` that were asked for, in the order of the column `number`."""
     shown = rows[:limit]
-    more = len(rows) > limit
-    return Page(tuple(make(row) for row in shown), str(getattr(shown[-1], number)) if more else None)
+    if len(rows) <= limit:
+        return Page(tuple(make(row) for row in shown), None)
+    last = int(getattr(shown[-1], number))
+    return Page(tuple(make(row) for row in shown), f"{last}-{_check(label, last)}")
+
+
+def _check(label: str, number: int) -> str:
+    """Tells a cursor that we gave out for this list from a guess, or from one of another list; it guards nothing."""
+    return f"{zlib.crc32(f'{label}/{number}'.encode()):08x}"

@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from app.domain.errors import ConflictError
 from app.domain.people import Role, RoleLimits, User
-from app.store.rows import Repository
+from app.store.rows import Page, Repository, before, page
 from app.store.tables import roles, users
 
 
@@ -49,6 +49,13 @@ class Users(Repository):
     def all(self) -> tuple[User, ...]:
         return tuple(_user(row) for row in self._connection.execute(select(users).order_by(users.c.username)))
 
+    def list(self, cursor: str | None, limit: int) -> Page[User]:
+        """In the order in which they were made."""
+        query = select(users).order_by(users.c.id)
+        if (last := before(cursor, "users")) is not None:
+            query = query.where(users.c.id > last)
+        return page(self._connection.execute(query.limit(limit + 1)).all(), limit, _user, "id", "users")
+
     def active_admins(self) -> int:
         """How many administrators could sign in. Locks their rows, so that two cannot remove each other."""
         query = select(users.c.id).where(users.c.role == Role.ADMIN.value, users.c.disabled_at.is_(None))
@@ -79,9 +86,6 @@ class Users(Repository):
 
     def revision(self, user_id: int) -> int:
         return self._connection.scalar(select(users.c.job_revision).where(users.c.id == user_id)) or 0
-
-    def disabled_reason(self, user_id: int) -> str | None:
-        return self._connection.scalar(select(users.c.disabled_reason).where(users.c.id == user_id))
 
     def _one(self, condition: Any, *, lock: bool) -> Account | None:  # noqa: ANN401 - an SQL expression
         query = select(users).where(condition)

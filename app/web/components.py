@@ -16,9 +16,9 @@ def fragment(name: str) -> gr.HTML:
     return gr.HTML(_fragment(name), apply_default_css=False, js_on_load=None)
 
 
-def markup(**options: Any) -> gr.HTML:  # noqa: ANN401 - Gradio's options
-    """A place for markup that a handler renders."""
-    return gr.HTML("", apply_default_css=False, js_on_load=None, **options)
+def markup(first: str = "", **options: Any) -> gr.HTML:  # noqa: ANN401 - Gradio's options
+    """A place for markup that a handler renders; `first` names the fragment that stands there before."""
+    return gr.HTML(_fragment(first) if first else "", apply_default_css=False, js_on_load=None, **options)
 
 
 def number(key: str, value: float | None, **options: Any) -> gr.Number:  # noqa: ANN401 - Gradio's options

@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 PLAIN: Final = "atelier_session"
 SECURE: Final = "__Host-atelier_session"
+A_YEAR: Final = 365 * 24 * 3600
 
 
 def session_secret(connection: HTTPConnection) -> str | None:
@@ -23,6 +24,12 @@ def set_session(response: Response, connection: HTTPConnection, secret: str) -> 
 def clear_session(response: Response, connection: HTTPConnection) -> None:
     secure = _is_secure(connection)
     response.delete_cookie(_name(connection), path="/", secure=secure, httponly=True, samesite="lax")
+
+
+def set_language(response: Response, connection: HTTPConnection, language: str) -> None:
+    """For pages that are seen before anybody has signed in."""
+    secure = _is_secure(connection)
+    response.set_cookie("lang", language, max_age=A_YEAR, path="/", secure=secure, httponly=True, samesite="lax")
 
 
 def is_local_path(path: str) -> bool:

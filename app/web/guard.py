@@ -34,13 +34,15 @@ SINGLE: Final = frozenset({b"host", b"origin", b"cookie", b"authorization", b"se
 # What answers without identity.
 PUBLIC: Final = re.compile(
     r"/(login|logout|account/language|healthz|readyz|favicon\.ico|robots\.txt|manifest\.json|theme\.css"
-    r"|gradio_api/app_id|gradio_api/theme\.css|assets/.*|static/.*|assets-atelier/.*|auth/.*)"
+    r"|gradio_api/app_id|gradio_api/theme\.css|assets/.*|static/.*|assets-atelier/.*|auth/.*)",
+    re.DOTALL,
 )
 # Gradio routes that nobody needs here and that reach too far (reference: what Gradio does and does not protect).
 CLOSED: Final = re.compile(
     r"/(gradio_api/(deep_link|cancel|reset|dev/.*|run-history.*|runs|proxy=.*|vibe.*|undo-vibe.*|custom_component/.*"
     r"|process_recording|token|user|startup-events|login_check|component_server|openapi\.json|stream/.*|api/.*|run/.*"
-    r"|upload.*|file/.*|file=.*|monitoring.*)|monitoring.*|openapi\.json|docs.*|redoc|svelte/.*|pwa_icon.*|config/.*)"
+    r"|upload.*|file/.*|file=.*|monitoring.*)|monitoring.*|openapi\.json|docs.*|redoc|svelte/.*|pwa_icon.*|config/.*)",
+    re.DOTALL,
 )
 WHILE_PASSWORD_MUST_CHANGE: Final = frozenset({"/account/password", "/logout", "/account/language"})
 # These answer whatever the database does.
@@ -64,10 +66,10 @@ class Guard:
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008})
             return
-        scope = self.proxies.trusted(scope)
+        scope = self._placed(self.proxies.trusted(scope))
         visitor = _stranger(scope)
         send = with_headers(send, scope, visitor.nonce)
-        if _has_doubles(scope):
+        if _has_doubles(scope) or not _is_plain(scope["path"]):
             await problem("bad-request", visitor.language)(scope, receive, send)
             return
         started = False
@@ -87,16 +89,21 @@ class Guard:
                 raise
             await problem_of(error, visitor.language)(scope, receive, send)
 
+    def _placed(self, scope: Scope) -> Scope:
+        """The scope with the prefix in path and root path, whether the proxy stripped it or not."""
+        path: str = scope["path"]
+        if self.root_path and not path.startswith(f"{self.root_path}/"):
+            path = self.root_path + ("/" if path == self.root_path else path)
+        return {**scope, "path": path, "raw_path": path.encode(), "root_path": self.root_path}
+
     async def _identify(self, scope: Scope, visitor: Visitor) -> Visitor:
         if inner_path(scope) in NEEDS_NOBODY:
             return visitor
         connection = HTTPConnection(scope)
-        header = connection.headers.get("authorization", "")
+        kind, _, token = connection.headers.get("authorization", "").partition(" ")
         actor: Principal | None = None
-        if header:
-            kind, _, token = header.partition(" ")
-            if kind.lower() == "bearer":
-                actor = await in_thread(who_has_token, self.studio, token.strip())
+        if kind.lower() == "bearer":
+            actor = await in_thread(who_has_token, self.studio, token.strip())
         elif (secret := session_secret(connection)) is not None:
             actor = await in_thread(who_has_session, self.studio, secret)
         language = actor.user.language if actor and actor.user.language in LANGUAGES else visitor.language
@@ -144,6 +151,11 @@ def _stranger(scope: Scope) -> Visitor:
     chosen = connection.cookies.get("lang", "")
     language = chosen if chosen in LANGUAGES else negotiate(connection.headers.get("accept-language", ""))
     return Visitor(None, origin, language, secrets.token_urlsafe(16))
+
+
+def _is_plain(path: str) -> bool:
+    """Whether every pattern reads the path alike; a line break at its end is seen by some and not by others."""
+    return path.isprintable() and "\\" not in path
 
 
 def _has_doubles(scope: Scope) -> bool:

@@ -26,7 +26,7 @@ class Proxies:
             return scope
         headers = Headers(scope=scope)
         changed = dict(scope)
-        addresses = [part.strip() for part in headers.get("x-forwarded-for", "").split(",") if part.strip()]
+        addresses = [part.strip() for part in ",".join(headers.getlist("x-forwarded-for")).split(",") if part.strip()]
         # From the right: the last address that is not one of our own proxies is the one they saw.
         for address in reversed(addresses):
             if not _is_address(address):
@@ -34,7 +34,8 @@ class Proxies:
             changed["client"] = (address, 0)
             if not self._has(address):
                 break
-        scheme = headers.get("x-forwarded-proto", "")
+        # A proxy that adds its own line instead of replacing the browser's writes the last one.
+        scheme = (headers.getlist("x-forwarded-proto") or [""])[-1].rpartition(",")[2].strip()
         if scheme in SCHEMES:
             changed["scheme"] = scheme
         return changed

@@ -40,7 +40,7 @@ def build_app(studio: Studio, *, root_path: str, trusted_proxies: str) -> ASGIAp
 
 def routed_app(studio: Studio, *, root_path: str) -> FastAPI:
     """Everything behind the guard."""
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, root_path=root_path)
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.add_exception_handler(HTTPException, http_problem)
     app.include_router(login.router(studio))
     app.include_router(account.router(studio))

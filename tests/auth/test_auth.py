@@ -1,6 +1,8 @@
 """Passwords, tokens, throttling and the table of permissions."""
 
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -66,21 +68,45 @@ def test_waits_grow_and_end_at_a_quarter_of_an_hour() -> None:
 def test_a_strangers_tries_do_not_lock_other_accounts_and_end_by_themselves() -> None:
     throttle = LoginThrottle()
     for _ in range(FREE_FAILURES):
-        throttle.require("mei", "10.0.0.1", NOW)
-        throttle.failed("mei", "10.0.0.1", NOW)
+        throttle.attempt("mei", "10.0.0.1", NOW)
     with pytest.raises(RateLimitedError) as refused:
-        throttle.require("mei", "10.0.0.2", NOW)
+        throttle.attempt("mei", "10.0.0.2", NOW)
     assert refused.value.retry_after == 2
-    throttle.require("bob", "10.0.0.1", NOW)
-    throttle.require("mei", "10.0.0.2", NOW + timedelta(seconds=3))
+    assert [throttle.is_news("mei") for _ in range(2)] == [True, False]
+    throttle.attempt("bob", "10.0.0.1", NOW)
+    throttle.attempt("mei", "10.0.0.2", NOW + timedelta(seconds=3))
 
 
-def test_an_address_that_tries_many_names_must_wait_too() -> None:
+def test_tries_at_the_same_time_count_each_other() -> None:
+    throttle, together = LoginThrottle(), threading.Barrier(20)
+
+    def attempt(_: int) -> bool:
+        together.wait(5)
+        try:
+            throttle.attempt("mei", "10.0.0.1", NOW)
+        except RateLimitedError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(20) as pool:
+        assert sum(pool.map(attempt, range(20))) == FREE_FAILURES
+
+
+def test_a_success_takes_its_own_try_back() -> None:
+    throttle = LoginThrottle()
+    for _ in range(100):
+        throttle.attempt("mei", "10.0.0.1", NOW)
+        throttle.succeeded("mei", "10.0.0.1")
+
+
+def test_an_address_that_tries_many_names_must_wait_too_but_not_a_shared_tunnel() -> None:
     throttle = LoginThrottle()
     for number in range(20):
-        throttle.failed(f"user{number}", "10.0.0.1", NOW)
+        throttle.attempt(f"user{number}", "10.0.0.1", NOW)
+        throttle.attempt(f"guest{number}", "127.0.0.1", NOW)
     with pytest.raises(RateLimitedError):
-        throttle.require("fresh", "10.0.0.1", NOW)
+        throttle.attempt("fresh", "10.0.0.1", NOW)
+    throttle.attempt("fresh", "127.0.0.1", NOW)
 
 
 def test_roles_build_on_each_other_and_guests_never_generate() -> None:

@@ -39,7 +39,7 @@ def test_a_file_without_a_row_is_replaced_by_the_next_attempt(
     job = building.click(mei, count=2)
     crash_after_writing(building, monkeypatch)
 
-    recover(building.studio)
+    recover(building.studio, lost=True)
     assert not list(building.outputs.rglob("*.png"))
     assert building.quota(mei) == (0, 2)
     building.work()
@@ -92,7 +92,7 @@ def test_a_database_that_goes_away_in_the_middle_costs_an_attempt_and_nothing_el
         patched.setattr(building.studio.store, "write", away)
         with pytest.raises(UnavailableError):
             run.run(building.studio, claimed)
-    recover(building.studio)
+    recover(building.studio, lost=False)
     building.work()
 
     view = get_job(building.studio, mei, job.id, ORIGIN)

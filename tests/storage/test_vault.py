@@ -79,7 +79,7 @@ def test_a_full_disk_leaves_nothing_behind(
 
 def test_half_written_files_are_swept_away(vault: FileVault, png: bytes, tmp_path: Path) -> None:
     stored = vault.keep(recipe(), png, FACTS)
-    (tmp_path / "outputs/mei/2026-11-23/.090807_43_x.png.part").write_bytes(b"half")
+    (tmp_path / "outputs/mei/2026-11-23/.090807_43_x.png.0a1b2c3d.part").write_bytes(b"half")
     assert vault.sweep() == 1
     assert vault.paths() == {stored.path}
 

@@ -17,14 +17,13 @@ from app.flows.studio import Studio
 from app.messages import LANGUAGES, error_text, field_text, translate
 from app.messages.catalogue import catalogue
 from app.web.bodies import json_object
-from app.web.cookies import local_path
+from app.web.cookies import local_path, set_language
 from app.web.identity import actor_of, visitor_of
 from app.web.problems import STATUS, problem_of
 from app.web.render import render
 from app.web.threads import in_thread
 
 SEE_OTHER: Final = 303
-A_YEAR: Final = 365 * 24 * 3600
 
 
 def router(studio: Studio) -> APIRouter:
@@ -35,24 +34,25 @@ def router(studio: Studio) -> APIRouter:
         return password_page(request)
 
     @routes.post("/account/password")
-    def change_password(
+    async def change_password(
         request: Request, old: Annotated[str, Form()] = "", new: Annotated[str, Form()] = ""
     ) -> Response:
         try:
-            account.change_password(studio, actor_of(request), old, new, visitor_of(request).origin)
+            await in_thread(account.change_password, studio, actor_of(request), old, new, visitor_of(request).origin)
         except StudioError as error:
             return password_page(request, error)
         return RedirectResponse(f"{_root(request)}/", SEE_OTHER)
 
     @routes.post("/account/language")
-    async def set_language(request: Request) -> Response:
+    async def choose(request: Request) -> Response:
         return await choose_language(studio, request)
 
     @routes.get("/account/status")
-    def status(request: Request) -> Response:
+    async def status(request: Request) -> Response:
         visitor = visitor_of(request)
         actor = actor_of(request)
-        return JSONResponse(status_json(service_status(studio, actor, visitor.origin), actor, visitor.language))
+        found = await in_thread(service_status, studio, actor, visitor.origin)
+        return JSONResponse(status_json(found, actor, visitor.language))
 
     return routes
 
@@ -89,13 +89,12 @@ async def choose_language(studio: Studio, request: Request) -> Response:
                 [FieldError("language", "ui.wrong.language", {"languages": ", ".join(LANGUAGES)})]
             )
         if visitor.actor is not None:
-            await in_thread(account.set_language, studio, visitor.actor, language)
+            await in_thread(account.set_language, studio, visitor.actor, language, visitor.origin)
     except StudioError as error:
         return problem_of(error, visitor.language)
     wanted = str(given.get("next", "/"))
     response = Response(status_code=204) if is_json else RedirectResponse(local_path(wanted, _root(request)), SEE_OTHER)
-    is_secure = request.url.scheme == "https"
-    response.set_cookie("lang", language, max_age=A_YEAR, path="/", samesite="lax", secure=is_secure)
+    set_language(response, request, language)
     return response
 
 

@@ -14,8 +14,15 @@ from app.web.threads import in_thread
 
 
 async def get_users(studio: Studio, call: Call) -> Response:
-    found = await in_thread(users.list_users, studio, call.actor, call.origin)
-    return json_answer({"items": [user_json(each) for each in found], "next_cursor": None})
+    page = await in_thread(
+        users.page_users,
+        studio,
+        call.actor,
+        cursor=call.query.get("cursor"),
+        limit=limit_of(call.query),
+        origin=call.origin,
+    )
+    return json_answer({"items": [user_json(each) for each in page.items], "next_cursor": page.next_cursor})
 
 
 async def post_user(studio: Studio, call: Call) -> Response:

@@ -8,7 +8,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from app.domain.errors import FieldError, InvalidRequestError, NotAuthenticatedError
+from app.domain.errors import FieldError, InvalidRequestError, NotAuthenticatedError, NotFoundError
 from app.domain.jobs import JobState
 from app.flows import account, cancel, gallery, jobs, sign_in, submit
 from app.flows.studio import Studio
@@ -32,6 +32,7 @@ def api_v1(studio: Studio) -> Starlette:
         ("DELETE", "/jobs/{id}", delete_job),
         ("GET", "/events", get_events),
         ("GET", "/images", get_images),
+        ("POST", "/images/search", not_yet),
         ("GET", "/images/{id}", get_image),
         ("DELETE", "/images/{id}", delete_image),
         *admin.ENDPOINTS,
@@ -85,7 +86,8 @@ async def get_events(studio: Studio, call: Call) -> Response:
     deadline = anyio.current_time() + wait
     news = await in_thread(jobs.changes, studio, call.actor, since, call.origin)
     while news.known and not news.jobs and (left := deadline - anyio.current_time()) > 0:
-        if not await studio.progress.wait(call.actor.user_id, news.version, left) or studio.progress.closed:
+        await studio.progress.wait(call.actor.user_id, news.version, left)
+        if studio.progress.closed:
             break
         # Whatever woke us may have ended this very session.
         if not await in_thread(sign_in.is_still_there, studio, call.actor):
@@ -114,6 +116,11 @@ async def get_image(studio: Studio, call: Call) -> Response:
 async def delete_image(studio: Studio, call: Call) -> Response:
     await in_thread(gallery.delete_image, studio, call.actor, call.path("id"), call.origin)
     return Response(status_code=204)
+
+
+async def not_yet(_studio: Studio, _call: Call) -> Response:
+    """Comes with the studio; until then it is not there, and no method of `/images/{id}` is meant."""
+    raise NotFoundError
 
 
 def _state(text: str | None) -> JobState | None:

@@ -1,6 +1,7 @@
 """Signing in and out: a page of its own that needs no script."""
 
 from typing import Annotated, Final
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -9,11 +10,12 @@ from starlette.responses import Response
 from app.domain.errors import RateLimitedError, StudioError
 from app.flows.sign_in import sign_in, sign_out
 from app.flows.studio import Studio
-from app.messages import error_text
-from app.web.cookies import clear_session, is_local_path, local_path, set_session
+from app.messages import LANGUAGES, error_text
+from app.web.cookies import clear_session, is_local_path, local_path, set_language, set_session
 from app.web.identity import visitor_of
 from app.web.problems import STATUS
 from app.web.render import render
+from app.web.threads import in_thread
 
 SEE_OTHER: Final = 303
 
@@ -21,21 +23,28 @@ SEE_OTHER: Final = 303
 def router(studio: Studio) -> APIRouter:
     routes = APIRouter()
 
-    @routes.get("/login")
-    def show(request: Request, wanted: Annotated[str, Query(alias="next")] = "/") -> Response:
+    @routes.api_route("/login", methods=["GET", "HEAD"])
+    def show(
+        request: Request, wanted: Annotated[str, Query(alias="next")] = "/", language: Annotated[str, Query()] = ""
+    ) -> Response:
         if visitor_of(request).actor is not None:
             return RedirectResponse(local_path(wanted, _root(request)), SEE_OTHER)
+        if language in LANGUAGES:
+            query = urlencode({"next": wanted}) if is_local_path(wanted) else ""
+            response = RedirectResponse(f"{_root(request)}/login?{query}", SEE_OTHER)
+            set_language(response, request, language)
+            return response
         return login_page(request, wanted)
 
     @routes.post("/login")
-    def enter(
+    async def enter(
         request: Request,
         username: Annotated[str, Form()] = "",
         password: Annotated[str, Form()] = "",
         wanted: Annotated[str, Form(alias="next")] = "/",
     ) -> Response:
         try:
-            secret = sign_in(studio, username, password, visitor_of(request).origin)
+            secret = await in_thread(sign_in, studio, username, password, visitor_of(request).origin)
         except StudioError as error:
             return login_page(request, wanted, username, error)
         response = RedirectResponse(local_path(wanted, _root(request)), SEE_OTHER)
@@ -43,10 +52,10 @@ def router(studio: Studio) -> APIRouter:
         return response
 
     @routes.post("/logout")
-    def leave(request: Request) -> Response:
+    async def leave(request: Request) -> Response:
         visitor = visitor_of(request)
         if visitor.actor is not None:
-            sign_out(studio, visitor.actor, visitor.origin)
+            await in_thread(sign_out, studio, visitor.actor, visitor.origin)
         response = RedirectResponse(f"{_root(request)}/login", SEE_OTHER)
         clear_session(response, request)
         return response

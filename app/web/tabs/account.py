@@ -12,7 +12,7 @@ from app.web.texts import label
 
 
 def build(studio: Studio) -> None:
-    with gr.Tab(label("tab.account"), id="account", elem_id="tab-account") as tab:
+    with gr.Tab(label("tab.account"), id="account", elem_id="tab-account", render_children=True) as tab:
         page = markup(elem_id="account")
 
     @shown(studio, Permission.EXAMPLE_READ)

@@ -1,5 +1,6 @@
 // Rows of the admin tables: a button in a row names its subject, then presses the Gradio button that acts on it.
 
+import { localise, whenThere } from "./dom.js";
 import { t } from "./texts.js";
 import { toast } from "./toast.js";
 
@@ -7,6 +8,7 @@ let chosen = "";
 window.atelier.chosen = () => chosen;
 
 export function startAdmin() {
+  whenThere("#person-heading .is-new", localise);
   document.addEventListener("click", (event) => {
     const button = event.target.closest?.("[data-press]");
     if (button) press(button);

@@ -69,11 +69,11 @@ def build(studio: Studio) -> dict[str, Any]:
         rows = _Rows(gr.Textbox(visible=False), {name: unseen_button(f"person-{name}") for name in ROW_ACTIONS})
     shows = _Shows(studio)
     _wire(studio, desk, shows, rows)
-    return {"fn": shows.everything, "outputs": desk.outputs, **PRIVATE}
+    return {"fn": shows.opened, "outputs": [desk.table, desk.fields["role"]], **PRIVATE}
 
 
 def _form(table: gr.HTML) -> _Desk:
-    heading = markup(elem_id="person-heading")
+    heading = markup("newcomer", elem_id="person-heading")
     secret = markup(elem_id="person-secret")
     roles = [(role.value, role.value) for role in Role]
     fields = {
@@ -82,7 +82,11 @@ def _form(table: gr.HTML) -> _Desk:
         "department": gr.Textbox(label=label("field.department"), max_lines=1, elem_id="person-department"),
         "role": gr.Radio(roles, value=Role.MEMBER.value, label=label("field.role"), elem_id="person-role"),
         "quota_daily": gr.Textbox(
-            label=label("field.quota-daily"), info=label("admin.quota-hint"), max_lines=1, elem_id="person-quota"
+            value="default",
+            label=label("field.quota-daily"),
+            info=label("admin.quota-hint"),
+            max_lines=1,
+            elem_id="person-quota",
         ),
     }
     with gr.Row(elem_classes="form-actions"):
@@ -98,6 +102,11 @@ class _Shows:
     def __init__(self, studio: Studio) -> None:
         self._studio = studio
         self.everything = shown(studio, Permission.USER_MANAGE)(self.after)
+        self.opened = shown(studio, Permission.USER_MANAGE)(self.show_people)
+
+    def show_people(self, click: Click) -> list[Any]:
+        """The table and the names of the roles; the form keeps what somebody may be typing already."""
+        return [self.table(click), gr.update(choices=_roles(click.language))]
 
     def after(self, click: Click, person: User | None = None, secret: NewPassword | None = None) -> list[Any]:
         return [self.table(click), *self.form(click, person), self.secret(click, secret)]
@@ -110,10 +119,9 @@ class _Shows:
         values = NEW if person is None else {field: getattr(person, field) for field in FIELDS}
         if person is not None:
             values["role"], values["quota_daily"] = person.role.value, str(quota_text(person.quota_daily))
-        roles = [(translate(click.language, f"ui.role.{role}"), role.value) for role in Role]
         updates: list[Any] = [gr.update(value=values[field]) for field in FIELDS]
         updates[0] = gr.update(value=values["username"], visible=person is None)
-        updates[FIELDS.index("role")] = gr.update(value=values["role"], choices=roles)
+        updates[FIELDS.index("role")] = gr.update(value=values["role"], choices=_roles(click.language))
         heading = render("studio/person.html", click.language, person=person)
         there, new = gr.update(visible=person is not None), gr.update(visible=person is None)
         return [heading, *updates, new, there, there]
@@ -121,6 +129,10 @@ class _Shows:
     @staticmethod
     def secret(click: Click, made: NewPassword | None) -> str:
         return render("studio/secret.html", click.language, made=made) if made else ""
+
+
+def _roles(language: str) -> list[tuple[str, str]]:
+    return [(translate(language, f"ui.role.{role}"), role.value) for role in Role]
 
 
 def _wire(studio: Studio, desk: _Desk, shows: _Shows, rows: _Rows) -> None:
