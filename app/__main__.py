@@ -5,11 +5,12 @@ from typing import Final
 
 import typer
 
-from app.cli.console import group, refuse_for_now, text, verb
+from app.cli.console import group, refuse_for_now, verb
 from app.cli.database import database
 from app.cli.doctor import doctor
 from app.cli.jobs import jobs
 from app.cli.queue import queue
+from app.cli.texts import text
 from app.cli.tokens import tokens
 from app.cli.users import users
 

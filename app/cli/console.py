@@ -2,7 +2,6 @@
 
 import inspect
 import json
-import os
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -11,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 import typer
 
+from app.cli.texts import language, text
 from app.domain.errors import ConflictError, InvalidRequestError, StudioError, UnavailableError
-from app.messages import DEFAULT_LANGUAGE, error_text, field_text, negotiate, translate
+from app.messages import error_text, field_text
 
 if TYPE_CHECKING:
     from app.bootstrap import House, SchemaError
@@ -25,18 +25,6 @@ MISCONFIGURED: Final = 3
 DATABASE: Final = 5
 AS_JSON: Final = "as_json"
 Body = TypeVar("Body", bound=Callable[..., None])
-
-
-def language() -> str:
-    """The terminal's language, by the variables that POSIX names."""
-    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
-        if value := os.environ.get(name):
-            return negotiate(value.partition(".")[0].partition("@")[0].replace("_", "-"))
-    return DEFAULT_LANGUAGE
-
-
-def text(key: str, /, **params: str | int | float) -> str:
-    return translate(language(), f"cli.{key}", **params)
 
 
 def _shared(name: str, flag: str, kind: Any = str | None, default: object = None) -> inspect.Parameter:  # noqa: ANN401

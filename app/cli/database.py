@@ -2,7 +2,8 @@
 
 import typer
 
-from app.cli.console import REFUSED, Desk, group, language, schema_text, text, verb
+from app.cli.console import REFUSED, Desk, group, schema_text, verb
+from app.cli.texts import language, text
 from app.messages import translate
 
 database = group("db")

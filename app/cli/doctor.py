@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 import typer
 
-from app.cli.console import REFUSED, Desk, text
+from app.cli.console import REFUSED, Desk
+from app.cli.texts import text
 
 if TYPE_CHECKING:
     from app.settings import Settings

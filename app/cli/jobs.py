@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from app.cli.console import Desk, group, language, text, verb
+from app.cli.console import Desk, group, verb
+from app.cli.texts import language, text
 
 jobs = group("job")
 

@@ -16,6 +16,7 @@ from typing import Final
 import uvicorn
 
 from app.bootstrap import House
+from app.cli.texts import text
 from app.settings import ConfigurationError, Settings
 from app.web.server import build_app
 from app.web.tunnel import close_tunnels, open_tunnel
@@ -54,7 +55,7 @@ class Listening:
         try:
             self._app = build_app(house.studio, root_path=settings.root_path, trusted_proxies=settings.trusted_proxies)
         except ValueError as error:
-            raise ConfigurationError(f"The settings are refused.\ntrusted_proxies: {error}") from None
+            raise ConfigurationError(text("serve.refused", why=f"trusted_proxies: {error}")) from None
 
     async def run(self) -> None:
         """Raises PortBusyError before anything is served."""
@@ -79,11 +80,7 @@ class Listening:
     async def _open_up(self, serving: list[asyncio.Task[None]], port: int, *, closed: bool) -> None:
         """Once the first password is changed: listen where the settings say, and make the public link."""
         if closed:
-            log.warning(
-                "Serving on %s only until the first password is changed: sign in there, or stop and start again with"
-                " ATELIER_ADMIN_PASSWORD set.",
-                LOOPBACK,
-            )
+            log.warning("%s", text("serve.local-only", host=LOOPBACK))
             while self._must_stay_local():
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._stop.wait(), LOOK_EVERY)
@@ -101,7 +98,7 @@ class Listening:
         try:
             bound = self._bind(host, port)
         except PortBusyError as error:
-            log.error("%s Serving on %s only.", error, LOOPBACK)  # noqa: TRY400 - the text says it all
+            log.error("%s", error)  # noqa: TRY400 - the text says it all
             host, bound = LOOPBACK, self._bind(LOOPBACK, port)
         serving.append(asyncio.create_task(self._serve(bound, lifespan="off")))
         self._announce("ready", "Atelier is ready at", self._url(host, port))
@@ -111,19 +108,19 @@ class Listening:
         try:
             _listening_socket(self._settings.host, 0).close()
         except OSError:
-            raise PortBusyError(f"{self._settings.host} is no address of this machine; change --host.") from None
+            raise PortBusyError(text("serve.no-address", host=self._settings.host)) from None
 
     async def _share(self, port: int) -> None:
         host = (
             LOOPBACK if self._settings.host in WILDCARDS or _is_loopback(self._settings.host) else self._settings.host
         )
         if self._settings.ssl_certfile:
-            log.warning("The tunnel speaks plain HTTP: --share does not work together with --ssl-certfile.")
+            log.warning("%s", text("serve.share-tls"))
             return
         try:
             url = await _in_daemon_thread(open_tunnel, host, port)
         except Exception as error:  # noqa: BLE001 - whatever the tunnel does, the local page goes on
-            log.warning("No public link could be made (%s); the local server goes on.", type(error).__name__)
+            log.warning("%s", text("serve.no-link", why=type(error).__name__))
             return
         self._announce("share", "Public link:", url)
 
@@ -149,7 +146,7 @@ class Listening:
             done, _ = await asyncio.wait([serving], timeout=0.02)
             if done:
                 serving.result()
-                raise ConfigurationError("The page could not be started; see the log.")
+                raise ConfigurationError(text("serve.no-page"))
 
     async def _shut_down(self, serving: list[asyncio.Task[None]]) -> None:
         """Open polls are let go, the running step ends, children end, unfinished jobs wait."""
@@ -172,8 +169,8 @@ class Listening:
             except OSError as error:
                 log.debug("port %d: %s", each, error)
         if given:
-            raise PortBusyError(f"Port {first} on {host} is busy or not allowed; choose another with --port.")
-        raise PortBusyError(f"The ports {first} to {LAST_PORT} on {host} are all busy; choose one with --port.")
+            raise PortBusyError(text("serve.busy", port=first, host=host))
+        raise PortBusyError(text("serve.all-busy", first=first, last=LAST_PORT, host=host))
 
     def _must_stay_local(self) -> bool:
         public = self._settings.share or not _is_loopback(self._settings.host)

@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from app.cli.console import Desk, group, refuse_for_now, table, text, verb
+from app.cli.console import Desk, group, refuse_for_now, table, verb
+from app.cli.texts import text
 
 if TYPE_CHECKING:
     from app.domain.jobs import Job

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from app import logs
 from app.cli.flags import parser
+from app.cli.texts import text
 from app.settings import ConfigurationError, Settings, load
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = load(**flags)
     except ConfigurationError as error:
-        return _fail(USAGE if error.by_flag else REFUSED, f"The settings are refused.\n{error}")
+        return _fail(USAGE if error.by_flag else REFUSED, text("serve.refused", why=str(error)))
     logs.configure(settings.log_level, settings.log_format)
     prepare_environment(settings.data_dir)
     return _serve(settings)
@@ -58,18 +59,16 @@ def _serve(settings: Settings) -> int:
         house.claim_data_dir()
         password = bootstrap.prepare(house, settings)
     except ConfigurationError as error:
-        return _fail(REFUSED, f"The settings are refused.\n{error}")
+        return _fail(REFUSED, text("serve.refused", why=str(error)))
     except bootstrap.AlreadyRunningError:
-        return _fail(REFUSED, f"Another Atelier already serves the data directory {settings.data_dir}.")
+        return _fail(REFUSED, text("serve.already", folder=str(settings.data_dir)))
     except bootstrap.DatabaseUnreachableError as error:
-        return _fail(DATABASE, f"The database cannot be reached ({error}).")
+        return _fail(DATABASE, text("serve.database", why=str(error)))
     except bootstrap.SchemaError as error:
-        return _fail(DATABASE, "The database's schema is not the one of this version:\n" + "\n".join(error.differences))
+        return _fail(DATABASE, text("serve.schema", why="\n".join(error.differences)))
     if password is not None:
-        _tell(
-            f"First start. Sign in as {settings.admin_username} with the password {password}\n"
-            f"and change it. Until then it is also in {settings.data_dir / 'initial-admin-password'}."
-        )
+        kept = settings.data_dir / "initial-admin-password"
+        _tell(text("serve.first", username=settings.admin_username, password=password, file=str(kept)))
     return _listen(house, settings)
 
 
@@ -94,13 +93,13 @@ def _require_tls_files(settings: Settings) -> None:
             raise ValueError  # noqa: TRY301 - a key alone is as useless as a broken certificate
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(settings.ssl_certfile, settings.ssl_keyfile)
     except (OSError, ValueError):
-        raise ConfigurationError("ssl_certfile, ssl_keyfile: certificate and key cannot be used") from None
+        raise ConfigurationError(f"ssl_certfile, ssl_keyfile: {text('serve.tls')}") from None
 
 
-def _fail(code: int, text: str) -> int:
-    _tell(text)
+def _fail(code: int, why: str) -> int:
+    _tell(why)
     return code
 
 
-def _tell(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+def _tell(told: str) -> None:
+    print(told, file=sys.stderr, flush=True)

@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from app.cli.console import Desk, group, table, text, verb
+from app.cli.console import Desk, group, table, verb
+from app.cli.texts import text
 
 DEFAULT_DAYS = 30
 

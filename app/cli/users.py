@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli.console import Desk, group, table, text, verb
+from app.cli.console import Desk, group, table, verb
+from app.cli.texts import text
 
 if TYPE_CHECKING:
     from app.flows.users import NewPassword
