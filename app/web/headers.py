@@ -7,7 +7,8 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import Message, Scope, Send
 
 STUDIO: Final = "/"
-CACHED: Final = re.compile(r"/(assets|static|assets-atelier|outputs)/")
+CACHED: Final = re.compile(r"/(assets|static|outputs)/")
+OWN_ASSETS: Final = "/assets-atelier/"
 COMMON: Final = (
     ("x-content-type-options", "nosniff"),
     ("referrer-policy", "same-origin"),
@@ -39,7 +40,10 @@ def with_headers(send: Send, scope: Scope, nonce: str) -> Send:
             headers["content-security-policy"] = _policy(headers.get("content-type", ""), path, nonce)
             if scope["scheme"] == "https":
                 headers["strict-transport-security"] = "max-age=31536000; includeSubDomains"
-            if not CACHED.search(path):
+            if path.startswith(OWN_ASSETS):
+                # Modules import each other by plain names: each is asked for again, and answered with 304.
+                headers["cache-control"] = "no-cache"
+            elif not CACHED.search(path):
                 headers["cache-control"] = "no-store"
             if headers.get("content-type", "").startswith("text/event-stream"):
                 headers["x-accel-buffering"] = "no"
