@@ -4,8 +4,10 @@ import json
 import logging
 import sys
 from datetime import UTC, datetime
+from types import TracebackType
 from typing import Final
 
+Failure = tuple[type[BaseException], BaseException, TracebackType | None]
 QUIET: Final = (
     "httpx",
     "httpcore",
@@ -18,6 +20,11 @@ QUIET: Final = (
     "asyncio",
 )
 TEXT: Final = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+
+
+def where(error: BaseException) -> Failure:
+    """`exc_info` that tells where and what kind, without the error's own text: it may quote what a person wrote."""
+    return RuntimeError, RuntimeError(type(error).__name__), error.__traceback__
 
 
 class JsonFormatter(logging.Formatter):

@@ -9,7 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from app.domain.errors import StudioError
 from app.domain.jobs import Job
+from app.logs import where
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +70,7 @@ class Dispatcher:
                     self._wake.wait(POLL_SECONDS)
                     self._wake.clear()
             except Exception as error:  # noqa: BLE001 - the loop outlives a dead database
-                log.warning("the queue could not go on: %s; trying again", type(error).__name__)
+                _tell("the queue could not go on", error)
                 self._unclear = True
                 self._stopping.wait(AFTER_ERROR_SECONDS)
 
@@ -91,5 +93,11 @@ class Dispatcher:
             try:
                 self._duties.watch()
             except Exception as error:  # noqa: BLE001 - as above
-                log.warning("could not look for changes: %s; trying again", type(error).__name__)
+                _tell("could not look for changes", error)
                 self._stopping.wait(AFTER_ERROR_SECONDS)
+
+
+def _tell(what: str, error: Exception) -> None:
+    """A database that is away needs no traceback; anything else is ours."""
+    trace = None if isinstance(error, StudioError) else where(error)
+    log.warning("%s: %s; trying again", what, type(error).__name__, exc_info=trace)

@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from app.domain.errors import StudioError
 from app.domain.people import Origin, Principal
+from app.logs import where
 from app.web.identity import actor_of, visitor_of
 from app.web.problems import problem, problem_of
 
@@ -44,7 +45,7 @@ def route(method: str, path: str, endpoint: Endpoint) -> Route:
         except StudioError as error:
             return problem_of(error, visitor_of(request).language)
         except Exception as error:
-            log.error("%s %s: %s", method, path, type(error).__name__, exc_info=_without_values(error))  # noqa: TRY400
+            log.error("%s %s: %s", method, path, type(error).__name__, exc_info=where(error))  # noqa: TRY400
             return problem("internal-error", visitor_of(request).language)
 
     return Route(path, answer, methods=[method], name=f"{method} {path}")
@@ -61,8 +62,3 @@ async def http_problem(request: Request, error: Exception) -> Response:
     if isinstance(error, HTTPException):
         response.headers.update(error.headers or {})
     return response
-
-
-def _without_values(error: Exception) -> tuple[type[BaseException], BaseException, Any]:
-    """The traceback with the error's own text left out: it may quote what a person wrote."""
-    return RuntimeError, RuntimeError(type(error).__name__), error.__traceback__

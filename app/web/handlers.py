@@ -12,6 +12,7 @@ from app.auth.policy import Permission
 from app.domain.errors import InvalidRequestError, NotAuthenticatedError, StudioError
 from app.domain.people import Origin, Principal
 from app.flows.studio import Studio
+from app.logs import where
 from app.messages import error_text, field_text, translate
 from app.messages.catalogue import catalogue
 from app.web.identity import Visitor, clicker
@@ -91,7 +92,7 @@ def plain(language: str, error: StudioError) -> gr.Error:
 
 
 def unexpected(language: str, name: str, error: Exception) -> gr.Error:
-    log.error("%s: %s", name, type(error).__name__)
+    log.error("%s: %s", name, type(error).__name__, exc_info=where(error))
     text = html.escape(translate(language, "error.internal-error"))
     return gr.Error(text, duration=TOAST_SECONDS, print_exception=False)
 
