@@ -73,7 +73,10 @@ def _serve(settings: Settings) -> int:
 
 
 def _listen(house: "House", settings: Settings) -> int:
-    from app.cli.listening import Listening, PortBusyError
+    from app.web.quick_import import without_interface_files
+
+    with without_interface_files():
+        from app.cli.listening import Listening, PortBusyError
 
     try:
         asyncio.run(Listening(house, settings).run())
