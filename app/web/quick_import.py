@@ -20,7 +20,7 @@ def without_interface_files() -> Iterator[None]:
             raise OSError("not for components")
         return getfile(thing)
 
-    inspect.getfile = getfile_of_others
+    inspect.getfile = getfile_of_others  # type: ignore[assignment]  # the same for whoever calls it
     try:
         yield
     finally:
