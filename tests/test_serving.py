@@ -1,7 +1,9 @@
 """`python launch.py` as an administrator meets it: first start, ports, exit codes, signals."""
 
+import contextlib
 import re
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -125,6 +127,20 @@ def test_what_cannot_be_served_ends_with_its_own_code_and_a_reason(
     assert told.strip()
     assert "Traceback" not in told
     assert served.out == []
+
+
+def test_a_database_of_a_later_version_is_refused_and_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    database = tmp_path / "data/atelier.db"
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        connection.execute("CREATE TABLE alembic_version (version_num TEXT)")
+        connection.execute("INSERT INTO alembic_version VALUES ('from_the_future')")
+        connection.commit()
+    with serving(tmp_path) as served:
+        assert served.process.wait(30) == 5
+        assert "from_the_future" in "".join(served.err)
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("alembic_version",)]
 
 
 def test_a_share_link_that_cannot_be_made_leaves_the_local_server_serving(tmp_path: Path) -> None:

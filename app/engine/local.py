@@ -23,6 +23,7 @@ FIRST_PAUSE: Final = 0.5
 LONGEST_PAUSE: Final = 30.0
 LOST_GRACE: Final = 1.0
 POLL: Final = 1.0
+TOLD_EVERY: Final = 5  # percent of a download
 # Nothing on a GPU takes ten minutes between two events; on a CPU one step of the real model may.
 CUDA_SILENCE: Final = 600.0
 
@@ -230,13 +231,19 @@ class LocalEngine:
         status = self.status()
         match message:
             case wire.Chosen(model=model, device=device, demo=demo):
+                log.info("Model %s on %s", model, device)
                 self._change(replace(status, model=model, device=device, demo=demo))
             case wire.Downloading(fraction=fraction):
+                percent = int(100 * (fraction or 0.0))
+                if percent // TOLD_EVERY != int(100 * (status.progress or 0.0)) // TOLD_EVERY:
+                    log.info("Downloading the model: %d %%", percent)
                 self._change(replace(status, state=EngineState.DOWNLOADING, progress=fraction))
             case wire.Loading(folder=folder):
+                log.info("Loading the model")
                 self._change(replace(status, state=EngineState.LOADING, progress=None))
                 self._learn_tokens(folder)
             case wire.Ready():
+                log.info("The model is ready")
                 self._change(replace(status, state=EngineState.READY, progress=None, reason="", params={}))
 
     def _learn_tokens(self, folder: Path) -> None:
