@@ -28,7 +28,7 @@ def build_page(studio: Studio) -> gr.Blocks:
         with gr.Tabs(elem_id="tabs", selected="generate"):
             studio_tab = generate.build(studio)
             gallery_tab = gallery.build()
-            account.build(studio)
+            account_tab = account.build(studio)
             admin_tab = admin.build(studio)
         generate_api.build(studio)
 
@@ -41,10 +41,13 @@ def build_page(studio: Studio) -> gr.Blocks:
                 gr.update(interactive=generates),
                 reason,
                 gr.update(visible=Permission.IMAGE_READ in may),
+                gr.update(visible=Permission.ACCOUNT_MANAGE in may),
                 gr.update(visible=Permission.USER_MANAGE in may),
             ]
 
-        page.load(arrive, outputs=[studio_tab.generate, studio_tab.reason, gallery_tab, admin_tab.tab], **PRIVATE)
+        page.load(
+            arrive, outputs=[studio_tab.generate, studio_tab.reason, gallery_tab, account_tab, admin_tab.tab], **PRIVATE
+        )
     return page
 
 

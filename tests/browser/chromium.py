@@ -57,8 +57,8 @@ class Visit:
 
     def is_content(self) -> None:
         """Nothing was blocked or broken, and nobody else was asked."""
-        assert self.complaints == []
-        assert self.foreign == []
+        told = self.complaints + self.foreign
+        assert not told, told
 
     def _console(self, message: ConsoleMessage) -> None:
         if message.type == "error":

@@ -11,8 +11,9 @@ from app.web.render import render
 from app.web.texts import label
 
 
-def build(studio: Studio) -> None:
-    with gr.Tab(label("tab.account"), id="account", elem_id="tab-account", render_children=True) as tab:
+def build(studio: Studio) -> gr.Tab:
+    tab = gr.Tab(label("tab.account"), id="account", elem_id="tab-account", visible=False)
+    with tab:
         page = markup(elem_id="account")
 
     @shown(studio, Permission.EXAMPLE_READ)
@@ -20,6 +21,7 @@ def build(studio: Studio) -> None:
         return _page(click.language, me(studio, click.actor), studio)
 
     tab.select(show_account, outputs=[page], **PRIVATE)
+    return tab
 
 
 def _page(language: str, account: Me, studio: Studio) -> str:
