@@ -3,10 +3,13 @@
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.engine.waiting import wait_for
 from tests.serving import Served, job_of, serving, until_ended
 
+# Three real programs after another, each loading torch.
+pytestmark = pytest.mark.timeout(300)
 SLOW = {"prompt": "a red circle", "width": 512, "height": 512, "steps": 20}
 
 

@@ -14,6 +14,7 @@ from app.store.connect import open_engine
 from app.store.leader import DatabaseLeadership, FileLeadership
 from app.store.schema import DatabaseUnreachableError, SchemaError, check, upgrade
 from app.store.transaction import Store, Transaction
+from tests.engine.waiting import wait_for
 
 
 def test_the_migrations_make_exactly_the_tables_that_the_code_knows(empty_database_url: str) -> None:
@@ -135,16 +136,17 @@ def test_the_database_itself_refuses_an_impossible_day(empty_database_url: str, 
 
 
 def test_of_two_processes_one_owns_the_queue_until_it_lets_go(empty_database_url: str, tmp_path: Path) -> None:
-    if empty_database_url.startswith("sqlite"):
-        first, second = (FileLeadership(tmp_path / "lock") for _ in range(2))
-    else:
-        first, second = (DatabaseLeadership(open_engine(empty_database_url)) for _ in range(2))  # type: ignore[assignment]
+    engines = [open_engine(empty_database_url) for _ in range(2)]
+    on_file = empty_database_url.startswith("sqlite")
+    first, second = (FileLeadership(tmp_path / "lock") if on_file else DatabaseLeadership(each) for each in engines)
     assert first.held()
     assert first.held()
     assert not second.held()
     first.release()
-    assert second.held()
+    wait_for(second.held)  # the server notices the end of the connection a moment later
     second.release()
+    for each in engines:
+        each.dispose()
 
 
 def test_names_differ_by_case_and_accents_on_every_database(empty_database_url: str) -> None:
