@@ -88,7 +88,7 @@ def pythons(folder: Path, program: str) -> str:
 
 @pytest.mark.parametrize("script", BASH, ids=lambda path: path.name)
 def test_bash_can_read_it(script: Path) -> None:
-    subprocess.run(["bash", "-n", script], check=True)
+    assert subprocess.run(["bash", "-n", script], check=False).returncode == 0
 
 
 @pytest.mark.parametrize("script", [path for path in BASH if not path.suffix], ids=lambda path: path.name)

@@ -43,6 +43,7 @@ def change_password(studio: Studio, actor: Principal, old: str, new: str, origin
         event = PasswordChangeFailed(subject=actor.user.username)
         studio.store.write(lambda tx: studio.record(tx, event, actor, origin))
         raise InvalidRequestError([FieldError("old", "field.password-wrong")])
+    studio.throttle.succeeded(key, "")  # whatever the new one is worth
     password = parse_password(new, actor.user.username, "new")
     if verify_password(password, account.password_hash):
         raise InvalidRequestError([FieldError("new", "field.password-same")])
@@ -55,7 +56,6 @@ def change_password(studio: Studio, actor: Principal, old: str, new: str, origin
         studio.record(tx, PasswordChanged(subject=actor.user.username), actor, origin)
 
     studio.store.write(work)
-    studio.throttle.succeeded(key, "")
     studio.initial_password.forget(lambda kept: verify_password(kept, account.password_hash))
     studio.progress.changed(actor.user_id)
 

@@ -97,6 +97,7 @@ def test_a_success_takes_its_own_try_back() -> None:
     for _ in range(100):
         throttle.attempt("mei", "10.0.0.1", NOW)
         throttle.succeeded("mei", "10.0.0.1")
+    assert not throttle.is_news("mei")
 
 
 def test_an_address_that_tries_many_names_must_wait_too_but_not_a_shared_tunnel() -> None:

@@ -1,7 +1,6 @@
 """The whole way, as people go it: the real program, the real pipeline with the demo model, a real Chromium."""
 
 import importlib
-import json
 import re
 import sqlite3
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser.chromium import Visit, chromium
+from tests.gradio_events import ran, server_events
 from tests.houses import PASSWORD
 from tests.serving import Served
 
@@ -123,8 +123,8 @@ def test_a_guest_is_refused_on_every_way_in_and_it_is_written_down(served: Serve
     script = httpx.Client(base_url=served.url, headers={"Authorization": f"Bearer {token}"}, timeout=30)
     assert script.post("/api/v1/jobs", json={"prompt": "x"}).status_code == 403
     before = refusals(served)
-    ran = [function["api_name"] for function in functions(script) if run(script, function)]
-    assert sorted(ran) == ["arrive", "show_account"]
+    worked = [function["api_name"] for function in server_events(script) if ran(script, function)]
+    assert sorted(worked) == ["arrive", "show_account"]
     assert refusals(served) - before >= 10
     with pytest.raises(AppError):
         gradio_client.Client(served.url, headers={"Authorization": f"Bearer {token}"}, verbose=False).predict(
@@ -135,25 +135,6 @@ def test_a_guest_is_refused_on_every_way_in_and_it_is_written_down(served: Serve
     ]
     script.close()
     guest.is_content()
-
-
-def functions(script: httpx.Client) -> list[dict[str, Any]]:
-    """What runs on the server, hidden buttons and private events included."""
-    found: list[dict[str, Any]] = script.get("/config").json()["dependencies"]
-    return [function for function in found if function["backend_fn"]]
-
-
-def run(script: httpx.Client, function: dict[str, Any]) -> bool:
-    """Call a function of the page past the page; whether it did its work."""
-    session = f"s{function['id']}"
-    body = {"data": ["x"] * len(function["inputs"]), "fn_index": function["id"], "session_hash": session}
-    script.post("/gradio_api/queue/join", json=body).raise_for_status()
-    with script.stream("GET", "/gradio_api/queue/data", params={"session_hash": session}) as stream:
-        for line in stream.iter_lines():
-            message = json.loads(line.removeprefix("data: ")) if line.startswith("data: ") else {}
-            if message.get("msg") == "process_completed":
-                return bool(message["success"])
-    return False
 
 
 def refusals(served: Served) -> int:

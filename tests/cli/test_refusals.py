@@ -108,7 +108,7 @@ def test_a_newer_schema_is_refused_by_the_upgrade_too(terminal: Terminal) -> Non
     terminal.run(*ADD)
     _sql(terminal, "UPDATE alembic_version SET version_num = '29990101_future'")
     terminal.run("user", "list", code=5)
-    terminal.run("db", "upgrade", code=5)
+    assert "29990101_future" in terminal.run("db", "upgrade", code=5).stderr
 
 
 def test_a_changed_schema_is_a_difference(terminal: Terminal) -> None:

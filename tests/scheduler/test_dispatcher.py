@@ -102,6 +102,7 @@ def test_a_dead_database_stops_nothing_for_ever_and_is_followed_by_a_recovery() 
     desk.database_is_away, desk.waiting = True, ["a"]
     made = started(desk)
     wait_for(lambda: desk.recoveries >= 2)
+    assert (desk.done, desk.waiting) == ([], ["a"])
     desk.database_is_away = False
     wait_for(lambda: desk.done == ["a"])
     stopped(made)

@@ -1,6 +1,5 @@
 """The access matrix: every route and every Gradio event, and who gets what. One without a row fails."""
 
-import json
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -11,6 +10,7 @@ from starlette.routing import Mount
 from app.auth.policy import Permission
 from app.web.page import build_page
 from app.web.server import routed_app
+from tests.gradio_events import ran, server_events
 from tests.live import JOB, Live
 
 ROLES: Final = ("guest", "member", "admin")
@@ -171,20 +171,7 @@ def test_an_event_runs_only_for_whom_the_matrix_names(clients: dict[str, httpx.C
         ("guest", {"arrive", "show_account"}),
         ("member", {"arrive", "show_account", "send", "generate"}),
     ):
-        events = [each for each in clients[role].get("/config").json()["dependencies"] if each["backend_fn"]]
-        for event in events:
+        for event in server_events(clients[role]):
             name = event["api_name"].rstrip("_0123456789")
-            if ran(clients[role], role, event):
+            if ran(clients[role], event):
                 assert name in may, (role, name)
-
-
-def ran(client: httpx.Client, role: str, event: dict[str, Any]) -> bool:
-    session = f"{role}{event['id']}"
-    body = {"data": ["x"] * len(event["inputs"]), "fn_index": event["id"], "session_hash": session}
-    client.post("/gradio_api/queue/join", json=body).raise_for_status()
-    with client.stream("GET", "/gradio_api/queue/data", params={"session_hash": session}) as stream:
-        for line in stream.iter_lines():
-            message = json.loads(line.removeprefix("data: ")) if line.startswith("data: ") else {}
-            if message.get("msg") == "process_completed":
-                return bool(message["success"])
-    return False
