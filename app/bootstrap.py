@@ -1,10 +1,11 @@
 """Composition root: the only file that names concrete adapters."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from app.auth.rates import Rates
 from app.auth.sessions import Lifetime
 from app.domain.errors import InvalidRequestError
 from app.domain.people import UNLIMITED, Role, RoleLimits
@@ -19,7 +20,7 @@ from app.flows.studio import Studio
 from app.flows.watch import Watcher
 from app.scheduler.dispatcher import Dispatcher, Duties
 from app.scheduler.signals import RedisSignals
-from app.settings import ConfigurationError, Settings
+from app.settings import ConfigurationError, Settings, spans
 from app.storage.initial_password import InitialPasswordFile
 from app.storage.vault import FileVault
 from app.store import checks
@@ -109,6 +110,7 @@ class House:
     def stop(self) -> None:
         """No new starts; the running step ends; unfinished jobs wait for the next start."""
         self.studio.progress.close()
+        self.studio.identities.close()
         if self.signals is not None:
             self.signals.stop()
         self.dispatcher.stop_claiming()
@@ -129,6 +131,7 @@ def build(settings: Settings, *, engine: Engine | None = None) -> House:
         raise ConfigurationError("database_url: this is not a SQLite, PostgreSQL or MySQL/MariaDB address") from None
     on_sqlite = is_sqlite(database)
     changed = Signal()
+    idle, longest = spans(settings.session_idle), spans(settings.session_lifetime)
     studio = Studio(
         store=Store(database),
         engine=engine or _local_engine(settings, changed),
@@ -136,7 +139,8 @@ def build(settings: Settings, *, engine: Engine | None = None) -> House:
         clock=SystemClock(),
         initial_password=InitialPasswordFile(settings.data_dir / "initial-admin-password"),
         zone=settings.zone,
-        lifetime=Lifetime(timedelta(hours=settings.session_idle_hours), timedelta(days=settings.session_days)),
+        lifetimes={role: Lifetime(idle[role], longest[role]) for role in Role},
+        rates=_rates(settings),
         wake=changed.wake,
     )
     leadership = FileLeadership(settings.data_dir / "atelier.lock") if on_sqlite else DatabaseLeadership(database)
@@ -222,9 +226,14 @@ def roles(settings: Settings) -> tuple[RoleLimits, ...]:
     """What the roles start with."""
     caps = {"max_waiting": 50, "max_side": 2048, "max_steps": 50, "max_count": 4}
     return (
-        RoleLimits(role=Role.GUEST, quota_daily=0, **caps),
-        RoleLimits(role=Role.MEMBER, quota_daily=settings.member_quota_daily, **caps),
-        RoleLimits(role=Role.ADMIN, quota_daily=UNLIMITED, **caps),
+        RoleLimits(role=Role.GUEST, quota_daily=0, jobs_per_minute=1, **caps),
+        RoleLimits(
+            role=Role.MEMBER,
+            quota_daily=settings.member_quota_daily,
+            jobs_per_minute=settings.member_jobs_per_minute,
+            **caps,
+        ),
+        RoleLimits(role=Role.ADMIN, quota_daily=UNLIMITED, jobs_per_minute=settings.admin_jobs_per_minute, **caps),
     )
 
 
@@ -245,6 +254,13 @@ def _make_folder(folder: Path, mode: int) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=mode)
     except OSError as error:
         raise ConfigurationError(f"{folder} cannot be used: {error.strerror}") from None
+
+
+def _rates(settings: Settings) -> Rates:
+    try:
+        return Rates(settings.redis_url)
+    except ValueError:
+        raise ConfigurationError("redis_url: this is not a Redis address") from None
 
 
 def _signals(settings: Settings, watcher: Watcher) -> RedisSignals | None:

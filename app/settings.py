@@ -3,8 +3,10 @@
 Flags, `ATELIER_…` variables, keys of `atelier.toml` and the README's table all come from these fields.
 """
 
+import re
+from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -16,8 +18,14 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from app.domain.people import Role
+
 ENV_PREFIX = "ATELIER_"
 DEFAULT_FILE = Path("atelier.toml")
+
+
+UNITS: Final = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
+_SPAN: Final = re.compile(rf"({'|'.join(Role)})=([1-9][0-9]{{0,3}})([mhd])")
 
 
 class ConfigurationError(Exception):
@@ -54,9 +62,16 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="how much is logged")
     log_format: Literal["text", "json"] = Field("text", description="text, or one JSON object a line")
     trusted_proxies: str = Field("", description="addresses of proxies whose X-Forwarded-For and -Proto are believed")
-    session_idle_hours: int = Field(24, ge=1, le=24 * 30, description="a session ends after so long without use")
-    session_days: int = Field(7, ge=1, le=365, description="a session ends after so long at most")
+    session_idle: str = Field(
+        "guest=2h member=24h admin=4h", description="a session ends after so long without use, by role (m, h or d)"
+    )
+    session_lifetime: str = Field(
+        "guest=1d member=7d admin=1d", description="a session ends after so long at most, by role"
+    )
     member_quota_daily: int = Field(50, ge=-1, description="pictures a day of a member by default; -1 unlimited")
+    member_jobs_per_minute: int = Field(120, ge=1, le=100_000, description="jobs a minute of a member's page or token")
+    admin_jobs_per_minute: int = Field(300, ge=1, le=100_000, description="jobs a minute of an administrator's")
+    access_log: bool = Field(default=True, description="log each request: path without query, never a body")
     admin_username: str = Field("admin", description="name of the first administrator")
     admin_password: SecretStr | None = Field(None, description="password of the first administrator")
     admin_password_file: Path | None = Field(None, description="file that holds it")
@@ -66,6 +81,12 @@ class Settings(BaseSettings):
     def _known_zone(cls, value: str) -> str:
         if value and value not in available_timezones():
             raise ValueError("is not a time zone of the IANA database")
+        return value
+
+    @field_validator("session_idle", "session_lifetime")
+    @classmethod
+    def _known_spans(cls, value: str) -> str:
+        spans(value)
         return value
 
     @property
@@ -102,6 +123,15 @@ def load(**flags: object) -> Settings:
         raise ConfigurationError("\n".join(lines), by_flag=by_flag) from None
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"the settings file cannot be read: {error}") from None
+
+
+def spans(text: str) -> dict[Role, timedelta]:
+    """`guest=2h member=24h admin=30m`: a time for every role. Raises ValueError."""
+    parts = [_SPAN.fullmatch(part) for part in text.split()]
+    found = {Role(part[1]): int(part[2]) * UNITS[part[3]] for part in parts if part is not None}
+    if None in parts or len(parts) != len(Role) or set(found) != set(Role):
+        raise ValueError(f"name a time for each role, such as {' '.join(f'{role}=8h' for role in Role)}")
+    return found
 
 
 def server_timezone() -> str:

@@ -58,3 +58,15 @@ def empty_database_url(database_kind: Kind, tmp_path: Path) -> Iterator[str]:
 def database_url(empty_database_url: str) -> str:
     """A database of this test alone; a folder's conftest may hand out one with tables instead."""
     return empty_database_url
+
+
+@pytest.fixture
+def redis_url() -> str:
+    """A Redis for the tests; without one the test is skipped, or fails where it is required."""
+    url = os.environ.get("ATELIER_TEST_REDIS_URL")
+    if url:
+        return url
+    reason = "ATELIER_TEST_REDIS_URL is not set; scripts/test finds or starts a server"
+    if IN_CI:
+        pytest.fail(reason)
+    pytest.skip(reason)

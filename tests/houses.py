@@ -10,7 +10,8 @@ from app.bootstrap import House, build, make_folders, prepare
 from app.domain.jobs import Job
 from app.domain.people import Origin, Principal
 from app.flows import run
-from app.flows.sign_in import sign_in, who_has_session
+from app.flows.identify import who_has_session
+from app.flows.sign_in import sign_in
 from app.flows.studio import Studio, console
 from app.flows.submit import submit
 from app.flows.users import create_user

@@ -42,9 +42,8 @@ class Live:
         create_user(self.house.studio, self.admin(), body, NOWHERE)
 
     def token(self, name: str, *scopes: str) -> str:
-        return create_token(
-            self.house.studio, self.admin(), name, name="test", scopes=scopes, expires_days=1, origin=NOWHERE
-        )
+        body = {"name": "test", "scopes": scopes, "expires_days": 1}
+        return create_token(self.house.studio, self.admin(), name, body, NOWHERE).token
 
     def client(self, token: str = "", **headers: str) -> httpx.Client:
         """A script: follows nothing, sends nothing that it was not told to send."""

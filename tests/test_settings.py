@@ -10,7 +10,7 @@ from app.settings import ConfigurationError, Settings, load
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "atelier.toml"
-    path.write_text('port = 7001\nlog_format = "json"\nsession_days = 3\n')
+    path.write_text('port = 7001\nlog_format = "json"\nsession_idle = "guest=30m member=8h admin=30m"\n')
     return path
 
 
@@ -19,7 +19,7 @@ def test_a_flag_beats_the_environment_which_beats_the_file_which_beats_the_defau
 ) -> None:
     assert load().port == 7860
     monkeypatch.setenv("ATELIER_CONFIG", str(file))
-    assert (load().port, load().log_format, load().session_days) == (7001, "json", 3)
+    assert (load().port, load().log_format, load().session_idle) == (7001, "json", "guest=30m member=8h admin=30m")
     monkeypatch.setenv("ATELIER_PORT", "7002")
     assert load().port == 7002
     assert load(port="7003").port == 7003

@@ -40,6 +40,15 @@ class LoggedOut(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SessionsEnded(Event):
+    """Ended by somebody, not by signing out. `why`: one, others, all or administrator."""
+
+    action = "session:end"
+    count: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PasswordChanged(Event):
     action = "account:password"
 
@@ -84,10 +93,30 @@ class UserEnabled(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenCreated(Event):
+    """`addresses` empty: any. `quota_daily` None: as much as the owner has."""
+
     action = "token:create"
+    token_id: str
     name: str
     scopes: str
     expires_days: int
+    addresses: str
+    quota_daily: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenFirstUsed(Event):
+    action = "token:first-use"
+    token_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRefused(Event):
+    """A right token from an address that is not on its list."""
+
+    action = "token:use"
+    outcome = "refused"
+    token_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

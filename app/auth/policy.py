@@ -22,6 +22,7 @@ class Permission(StrEnum):
     USER_MANAGE = "user:manage"
     QUEUE_MANAGE = "queue:manage"
     AUDIT_READ = "audit:read"
+    SERVICE_INSPECT = "service:inspect"
 
 
 _GUEST: Final = frozenset({Permission.EXAMPLE_READ, Permission.ACCOUNT_MANAGE})

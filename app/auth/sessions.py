@@ -26,8 +26,19 @@ def secret_hash(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
 
 
-def is_alive(now: datetime, *, last_seen: datetime, expires: datetime, lifetime: Lifetime) -> bool:
-    return now < expires and now - last_seen < lifetime.idle
+@dataclass(frozen=True, slots=True)
+class Times:
+    """When a session began, was last used, and ends by what was promised at the login."""
+
+    created: datetime
+    last_seen: datetime
+    expires: datetime
+
+
+def is_alive(now: datetime, times: Times, lifetime: Lifetime) -> bool:
+    """`lifetime` is the one of the role that the person has now; the earlier end counts."""
+    end = min(times.expires, times.created + lifetime.absolute, times.last_seen + lifetime.idle)
+    return now < end
 
 
 def worth_noting(now: datetime, last_seen: datetime) -> bool:

@@ -2,15 +2,19 @@
 
 import hashlib
 import hmac
+import ipaddress
 import re
 import secrets
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 PREFIX: Final = "atl"
 DEFAULT_DAYS: Final = 30
 MAX_DAYS: Final = 365
+MAX_NETWORKS: Final = 16
+MOST_ALIVE: Final = 100
 _FORM: Final = re.compile(r"atl_([0-9a-f]{12})_([A-Za-z0-9_-]{43})([0-9a-f]{8})")
 
 
@@ -42,6 +46,27 @@ def hash_of(parts: TokenParts) -> str:
 
 def matches(parts: TokenParts, stored_hash: str) -> bool:
     return hmac.compare_digest(hash_of(parts), stored_hash)
+
+
+def parse_network(text: str) -> str:
+    """An address or a network, in its shortest form. Raises ValueError for anything else, or for everybody."""
+    network = ipaddress.ip_network(text.strip(), strict=False)
+    if network.prefixlen == 0:
+        raise ValueError
+    return str(network)
+
+
+def may_come_from(networks: Sequence[str], address: str) -> bool:
+    """Whether the list allows this address; an empty list allows any."""
+    if not networks:
+        return True
+    try:
+        peer = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(peer, ipaddress.IPv6Address) and peer.ipv4_mapped is not None:
+        peer = peer.ipv4_mapped
+    return any(peer in ipaddress.ip_network(network) for network in networks)
 
 
 def _checksum(parts: TokenParts) -> str:

@@ -53,7 +53,12 @@ class Listening:
         self._stop = asyncio.Event()
         self._servers: list[Server] = []
         try:
-            self._app = build_app(house.studio, root_path=settings.root_path, trusted_proxies=settings.trusted_proxies)
+            self._app = build_app(
+                house.studio,
+                root_path=settings.root_path,
+                trusted_proxies=settings.trusted_proxies,
+                access_log=settings.access_log,
+            )
         except ValueError as error:
             raise ConfigurationError(text("serve.refused", why=f"trusted_proxies: {error}")) from None
 
@@ -154,6 +159,7 @@ class Listening:
         last.daemon = True
         last.start()
         self._house.studio.progress.close()
+        self._house.studio.identities.close()
         for server in self._servers:
             server.should_exit = True
         await asyncio.gather(asyncio.to_thread(self._house.stop), *serving)

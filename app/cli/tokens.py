@@ -9,30 +9,32 @@ from app.cli.texts import text
 
 DEFAULT_DAYS = 30
 
+_COLUMNS = ("id", "name", "scopes", "addresses", "quota", "expires", "last-used", "revoked")
+
 tokens = group("token")
 Owner = Annotated[str, typer.Argument(metavar="USER", help=text("option.owner"))]
 
 
 @verb(tokens, "create")
-def token_create(
+def token_create(  # noqa: PLR0913 - the options of the verb
     desk: Desk,
     username: Owner,
     *,
     name: Annotated[str, typer.Option("--name", help=text("option.token-name"))],
     scope: Annotated[list[str] | None, typer.Option("--scope", help=text("option.scope"))] = None,
     expires_days: Annotated[int, typer.Option("--expires-days", help=text("option.expires-days"))] = DEFAULT_DAYS,
+    address: Annotated[list[str] | None, typer.Option("--address", help=text("option.address"))] = None,
+    quota_daily: Annotated[int | None, typer.Option("--quota-daily", help=text("option.token-quota"))] = None,
 ) -> None:
     from app.flows.studio import NOWHERE
-    from app.flows.tokens import create_token, list_tokens
+    from app.flows.tokens import create_token
     from app.flows.views import token_json
 
-    studio, actor = desk.studio, desk.actor
-    token = create_token(
-        studio, actor, username, name=name, scopes=scope or (), expires_days=expires_days, origin=NOWHERE
-    )
-    row = next(row for row in list_tokens(studio, actor, username, NOWHERE) if f"_{row.id}_" in token)
-    said = text("said.token-created", username=username, until=desk.local(row.expires_at))
-    desk.answer(token_json(row, username) | {"token": token}, said, token)
+    body: dict[str, object] = {"name": name, "scopes": scope, "expires_days": expires_days}
+    body |= {"addresses": address, "quota_daily": quota_daily}
+    made = create_token(desk.studio, desk.actor, username, body, NOWHERE)
+    said = text("said.token-created", username=username, until=desk.local(made.row.expires_at))
+    desk.answer(token_json(made.row, username) | {"token": made.token}, said, made.token)
 
 
 @verb(tokens, "list")
@@ -47,13 +49,15 @@ def token_list(desk: Desk, username: Owner) -> None:
             row.id,
             row.name,
             text("word.all") if row.scopes is None else " ".join(sorted(row.scopes)),
+            " ".join(row.addresses) or text("word.any"),
+            text("word.any") if row.quota_daily is None else str(row.quota_daily),
             desk.local(row.expires_at),
             desk.local(row.last_used_at),
             desk.local(row.revoked_at),
         ]
         for row in found
     ]
-    heads = [text(f"head.{column}") for column in ("id", "name", "scopes", "expires", "last-used", "revoked")]
+    heads = [text(f"head.{column}") for column in _COLUMNS]
     desk.answer([token_json(row, username) for row in found], *table(heads, rows))
 
 

@@ -90,6 +90,15 @@ def user_enable(desk: Desk, username: Name) -> None:
     _change(desk, username, {"disabled": False}, "said.user-enabled")
 
 
+@verb(users, "end-sessions")
+def user_end_sessions(desk: Desk, username: Name) -> None:
+    from app.flows.sessions import end_sessions_of
+    from app.flows.studio import NOWHERE
+
+    ended = end_sessions_of(desk.studio, desk.actor, username, NOWHERE)
+    desk.answer({"username": username, "ended": ended}, text("said.sessions-ended", username=username, count=ended))
+
+
 @verb(users, "reset-password")
 def user_reset_password(desk: Desk, username: Name, *, password_stdin: PasswordStdin = False) -> None:
     from app.flows.studio import NOWHERE

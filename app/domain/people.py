@@ -38,7 +38,7 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoleLimits:
-    """One row of `roles`: the role's default daily quota (-1 unlimited) and the caps of a request."""
+    """One row of `roles`: default daily quota (-1 unlimited), the caps of a request, and how many a minute."""
 
     role: Role
     quota_daily: int
@@ -46,6 +46,7 @@ class RoleLimits:
     max_side: int
     max_steps: int
     max_count: int
+    jobs_per_minute: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,13 +67,17 @@ class User:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """Who is asking: the account as it is now, and the session or token that proves it."""
+    """Who is asking: the account as it is now, and the session or token that proves it.
+
+    `token_quota`: pictures a day that the token may make of its owner's; None for as many as the owner may.
+    """
 
     user: User
     limits: RoleLimits
     session_id: int | None = None
     token_id: str | None = None
     scopes: frozenset[Scope] | None = None
+    token_quota: int | None = None
 
     @property
     def user_id(self) -> int:

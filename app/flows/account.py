@@ -7,7 +7,8 @@ from app.auth.passwords import hash_password, parse_password, verify_password
 from app.auth.policy import Permission, permissions
 from app.domain.errors import FieldError, InvalidRequestError, NotFoundError
 from app.domain.people import Origin, Principal
-from app.flows.studio import Studio
+from app.flows import login_waits
+from app.flows.studio import NOWHERE, Studio
 from app.quota.ledger import Balance
 from app.quota.service import balance
 from app.store.transaction import Transaction
@@ -34,8 +35,8 @@ def change_password(studio: Studio, actor: Principal, old: str, new: str, origin
     Raises InvalidRequestError naming `old` or `new`, RateLimitedError after too many wrong tries.
     """
     studio.permit(actor, Permission.ACCOUNT_MANAGE, origin)
-    now, key = studio.clock.now(), f"change/{actor.user_id}"
-    studio.throttle.attempt(key, "", now)
+    key = f"change/{actor.user_id}"
+    login_waits.attempt(studio, key, NOWHERE)  # the account's own waits are enough: somebody has signed in
     account = studio.store.read(lambda tx: tx.users.get(actor.user_id))
     if account is None:
         raise NotFoundError
@@ -43,7 +44,7 @@ def change_password(studio: Studio, actor: Principal, old: str, new: str, origin
         event = PasswordChangeFailed(subject=actor.user.username)
         studio.store.write(lambda tx: studio.record(tx, event, actor, origin))
         raise InvalidRequestError([FieldError("old", "field.password-wrong")])
-    studio.throttle.succeeded(key, "")  # whatever the new one is worth
+    studio.store.write(lambda tx: login_waits.succeeded(tx, key, studio))  # whatever the new one is worth
     password = parse_password(new, actor.user.username, "new")
     if verify_password(password, account.password_hash):
         raise InvalidRequestError([FieldError("new", "field.password-same")])
@@ -57,7 +58,7 @@ def change_password(studio: Studio, actor: Principal, old: str, new: str, origin
 
     studio.store.write(work)
     studio.initial_password.forget(lambda kept: verify_password(kept, account.password_hash))
-    studio.progress.changed(actor.user_id)
+    studio.identity_changed(actor.user_id)
 
 
 def set_language(studio: Studio, actor: Principal, language: str, origin: Origin) -> None:

@@ -1,6 +1,6 @@
 """What a flow may use, and the two things that every flow does: ask for permission and write to the audit trail."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -9,12 +9,13 @@ from zoneinfo import ZoneInfo
 from app.audit.events import Event, Refused
 from app.audit.recorder import SYSTEM, record
 from app.auth.policy import Permission, allows, require
+from app.auth.rates import Rates
 from app.auth.sessions import Lifetime
-from app.auth.throttle import LoginThrottle
 from app.domain.errors import NotFoundError, StudioError
 from app.domain.people import UNLIMITED, Origin, Principal, Role, RoleLimits, User
 from app.domain.ports import Clock, Engine, InitialPassword, Vault
 from app.quota.ledger import Day, day_of
+from app.scheduler.changes import Changes
 from app.scheduler.progress import Progress
 from app.store.transaction import Store, Transaction
 
@@ -24,7 +25,10 @@ NOWHERE: Final = Origin()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Studio:
-    """Everything that flows share. `wake` tells the dispatcher to look at the queue."""
+    """Everything that flows share. `wake` tells the dispatcher, here and in other processes, to look again.
+
+    `identities` tells whatever is open that somebody's session, token, role or account changed.
+    """
 
     store: Store
     engine: Engine
@@ -32,13 +36,20 @@ class Studio:
     clock: Clock
     initial_password: InitialPassword
     zone: ZoneInfo
-    lifetime: Lifetime
+    lifetimes: Mapping[Role, Lifetime]
     progress: Progress = field(default_factory=Progress)
-    throttle: LoginThrottle = field(default_factory=LoginThrottle)
+    identities: Changes = field(default_factory=Changes)
+    rates: Rates = field(default_factory=Rates)
     wake: Callable[[], None] = lambda: None
 
     def today(self) -> Day:
         return day_of(self.clock.now(), self.zone)
+
+    def identity_changed(self, user_id: int) -> None:
+        """After the commit: what that person has open looks again whether it may stay."""
+        self.identities.changed(user_id)
+        self.progress.changed(user_id)
+        self.wake()
 
     def record(self, tx: Transaction, event: Event, actor: Principal | None, origin: Origin = NOWHERE) -> None:
         """Write the event in this transaction; no actor means the system itself."""
@@ -85,6 +96,12 @@ def console(at: datetime) -> Principal:
         disabled_at=None,
     )
     limits = RoleLimits(
-        role=Role.ADMIN, quota_daily=UNLIMITED, max_waiting=50, max_side=2048, max_steps=50, max_count=4
+        role=Role.ADMIN,
+        quota_daily=UNLIMITED,
+        max_waiting=50,
+        max_side=2048,
+        max_steps=50,
+        max_count=4,
+        jobs_per_minute=600,
     )
     return Principal(user=user, limits=limits)

@@ -22,7 +22,7 @@ from app.domain.jobs import Job, JobState
 from app.domain.people import Origin, Principal
 from app.domain.ports import EngineState
 from app.flows.studio import Studio
-from app.quota.service import note_reservation, reserve
+from app.quota.service import note_reservation, require_token_quota, reserve
 from app.store.transaction import Transaction
 
 KEY_KEPT: Final = timedelta(hours=24)
@@ -42,12 +42,13 @@ def submit(
 ) -> Submission:
     """Queue a job for the actor and reserve its pictures, once for each idempotency key.
 
-    Raises NotPermittedError, InvalidRequestError, QuotaExceededError, TooManyJobsError, ConflictError or
-    EngineUnavailableError; then nothing is changed.
+    Raises NotPermittedError, InvalidRequestError, RateLimitedError, QuotaExceededError, TooManyJobsError,
+    ConflictError or EngineUnavailableError; then nothing is changed.
     """
     studio.permit(actor, Permission.JOB_CREATE, origin)
     request = parse_generation(body, actor.limits)
     _require_key(key)
+    _require_rate(studio, actor)
     require_token_count(request, lambda text: studio.engine.count_tokens(text) or 0)
     try:
         submission = studio.store.write(lambda tx: _submit(studio, tx, actor, request, key, origin))
@@ -74,6 +75,7 @@ def _submit(
     if tx.jobs.waiting(actor.user_id) >= actor.limits.max_waiting:
         raise TooManyJobsError(limit=actor.limits.max_waiting)
     day = studio.today()
+    require_token_quota(tx, actor, day, request.cost, now)
     reserve(tx, actor, day, request.cost, now)
     job = _enqueue(tx, actor, request, origin, now, day.date)
     note_reservation(tx, job, now)
@@ -81,6 +83,13 @@ def _submit(
     if key is not None:
         tx.idempotency.add(user_id=actor.user_id, key=key, fingerprint=request.fingerprint(), job_id=job.id, at=now)
     return Submission(job, created=True)
+
+
+def _require_rate(studio: Studio, actor: Principal) -> None:
+    """So many a minute for the page and for each token, that a wild script leaves its owner room; twice in all."""
+    most = actor.limits.jobs_per_minute
+    studio.rates.spend("jobs-of", f"{actor.user_id}/{actor.token_id or 'page'}", most)
+    studio.rates.spend("jobs-of-all", str(actor.user_id), 2 * most)
 
 
 def _still_allowed(tx: Transaction, actor: Principal) -> Principal:

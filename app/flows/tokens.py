@@ -1,42 +1,53 @@
 """API tokens: made, listed, revoked; one's own, or anybody's for administrators."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
 from app.audit.events import TokenCreated, TokenRevoked
 from app.auth import tokens
 from app.auth.policy import Permission
-from app.domain.errors import FieldError, InvalidRequestError, NotFoundError, printable
-from app.domain.people import USERNAME, Origin, Principal, Scope, parse_label
+from app.domain.errors import ConflictError, FieldError, InvalidRequestError, NotFoundError, printable
+from app.domain.people import MAX_QUOTA, USERNAME, Origin, Principal, Scope, parse_label
 from app.flows.studio import Studio
 from app.store.identity import TokenRow
 from app.store.transaction import Transaction
 
+__all__ = ["NewToken", "TokenRow", "create_token", "list_tokens", "revoke_token"]
+
 ANYBODYS: Final = Permission.USER_MANAGE
+FIELDS: Final = frozenset({"name", "scopes", "expires_days", "addresses", "quota_daily"})
 
 
-def create_token(  # noqa: PLR0913 - who for whom, and the token's own fields
-    studio: Studio,
-    actor: Principal,
-    username: str,
-    *,
-    name: str,
-    scopes: Sequence[str] = (),
-    expires_days: int = tokens.DEFAULT_DAYS,
-    origin: Origin,
-) -> str:
-    """The token, shown this once. Without scopes it may do what its owner may.
+@dataclass(frozen=True, slots=True)
+class NewToken:
+    """The token itself, shown this once, and what is kept of it."""
+
+    token: str
+    row: TokenRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wanted:
+    name: str
+    scopes: frozenset[Scope] | None
+    expires_days: int
+    addresses: tuple[str, ...]
+    quota_daily: int | None
+
+
+def create_token(
+    studio: Studio, actor: Principal, username: str, body: Mapping[str, object], origin: Origin
+) -> NewToken:
+    """Make a token out of FIELDS, of which only `name` is needed: `scopes` (a list; none: whatever the owner may),
+    `expires_days`, `addresses` (networks it may come from), `quota_daily` (pictures a day of the owner's).
 
     Raises InvalidRequestError or NotFoundError.
     """
     studio.permit(actor, Permission.ACCOUNT_MANAGE, origin, username[:64])
-    label = parse_label(name, "name")
-    if not label:
-        raise InvalidRequestError([FieldError("name", "field.required")])
-    narrowed = _parse_scopes(scopes)
-    if not 1 <= expires_days <= tokens.MAX_DAYS:
-        raise InvalidRequestError([FieldError("expires_days", "field.range", {"min": 1, "max": tokens.MAX_DAYS})])
+    wanted = _parse(body)
     owner_id = _owner(studio, actor, username, origin)
     token, parts = tokens.mint()
     now = studio.clock.now()
@@ -44,19 +55,29 @@ def create_token(  # noqa: PLR0913 - who for whom, and the token's own fields
         "id": parts.id,
         "secret_hash": tokens.hash_of(parts),
         "user_id": owner_id,
-        "name": label,
+        "name": wanted.name,
+        "quota_daily": wanted.quota_daily,
         "created_at": now,
-        "expires_at": now + timedelta(days=expires_days),
+        "expires_at": now + timedelta(days=wanted.expires_days),
     }
-    shown = "" if narrowed is None else " ".join(sorted(narrowed))
-    event = TokenCreated(subject=username, name=label, scopes=shown, expires_days=expires_days)
+    event = TokenCreated(
+        subject=username,
+        token_id=parts.id,
+        name=wanted.name,
+        scopes=" ".join(sorted(wanted.scopes or ())),
+        expires_days=wanted.expires_days,
+        addresses=" ".join(wanted.addresses),
+        quota_daily=wanted.quota_daily,
+    )
 
-    def work(tx: Transaction) -> None:
-        tx.tokens.add(values, narrowed)
+    def work(tx: Transaction) -> TokenRow:
+        if tx.tokens.alive(owner_id, now) >= tokens.MOST_ALIVE:
+            raise ConflictError("error.too-many-tokens", most=tokens.MOST_ALIVE)
+        row = tx.tokens.add(values, wanted.scopes, wanted.addresses)
         studio.record(tx, event, actor, origin)
+        return row
 
-    studio.store.write(work)
-    return token
+    return NewToken(token, studio.store.write(work))
 
 
 def list_tokens(studio: Studio, actor: Principal, username: str, origin: Origin) -> tuple[TokenRow, ...]:
@@ -83,6 +104,7 @@ def revoke_token(studio: Studio, actor: Principal, token_id: str, origin: Origin
         studio.record(tx, TokenRevoked(subject=subject, token_id=token_id), actor, origin)
 
     studio.store.write(work)
+    studio.identity_changed(row.user_id)
 
 
 def _owner(studio: Studio, actor: Principal, username: str, origin: Origin) -> int:
@@ -93,9 +115,42 @@ def _owner(studio: Studio, actor: Principal, username: str, origin: Origin) -> i
     return account.user.id
 
 
-def _parse_scopes(scopes: Sequence[str]) -> frozenset[Scope] | None:
-    if not scopes:
-        return None
-    if set(scopes) - {scope.value for scope in Scope}:
+def _parse(body: Mapping[str, object]) -> _Wanted:
+    if unknown := sorted(set(body) - FIELDS):
+        raise InvalidRequestError([FieldError(printable(name), "field.unknown") for name in unknown])
+    name = parse_label(body.get("name"), "name")
+    if not name:
+        raise InvalidRequestError([FieldError("name", "field.required")])
+    return _Wanted(
+        name=name,
+        scopes=_parse_scopes(body.get("scopes")),
+        expires_days=_number(body.get("expires_days", tokens.DEFAULT_DAYS), "expires_days", tokens.MAX_DAYS, least=1),
+        addresses=_parse_addresses(body.get("addresses")),
+        quota_daily=None if body.get("quota_daily") is None else _number(body["quota_daily"], "quota_daily", MAX_QUOTA),
+    )
+
+
+def _parse_scopes(value: object) -> frozenset[Scope] | None:
+    given = value or ()
+    if not isinstance(given, list | tuple) or set(map(str, given)) - {scope.value for scope in Scope}:
         raise InvalidRequestError([FieldError("scopes", "field.scope", {"scopes": ", ".join(Scope)})])
-    return frozenset(Scope(scope) for scope in scopes)
+    return frozenset(Scope(str(scope)) for scope in given) or None
+
+
+def _parse_addresses(value: object) -> tuple[str, ...]:
+    given = value or ()
+    try:
+        if not isinstance(given, list | tuple) or len(given) > tokens.MAX_NETWORKS:
+            raise ValueError  # noqa: TRY301 - one refusal for all kinds of nonsense
+        return tuple(dict.fromkeys(tokens.parse_network(str(each)) for each in given))
+    except ValueError:
+        raise InvalidRequestError([FieldError("addresses", "field.addresses", {"max": tokens.MAX_NETWORKS})]) from None
+
+
+def _number(value: object, field: str, most: int, *, least: int = 0) -> int:
+    """A whole number; digits as text are one, as forms and the command line have them."""
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,7}", value):
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise InvalidRequestError([FieldError(field, "field.range", {"min": least, "max": most})])
+    return value

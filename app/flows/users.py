@@ -97,13 +97,13 @@ def change_user(
     reason = parse_label(reason, "reason")
 
     def work(tx: Transaction) -> tuple[User, list[Job]]:
-        before = _existing(tx, username).user
+        before = existing(tx, username).user
         _keep_an_admin(tx, before, changes.get("role", before.role), disabled)
         if changes:
             tx.users.change(before.id, changes)
         if (event := _set_disabled(studio, tx, before, reason, disabled=disabled)) is not None:
             studio.record(tx, event, actor, origin)
-        after = _existing(tx, username).user
+        after = existing(tx, username).user
         shown = {field: (_shown(before, field), _shown(after, field)) for field in changes}
         told = {field: f"{old} -> {new}" for field, (old, new) in shown.items() if old != new}
         if told:
@@ -114,7 +114,7 @@ def change_user(
 
     user, ended = studio.store.write(work)
     stop_working(studio, ended)
-    studio.progress.changed(user.id)
+    studio.identity_changed(user.id)
     return user
 
 
@@ -133,21 +133,22 @@ def reset_password(
     password_hash = hash_password(chosen)
 
     def work(tx: Transaction) -> tuple[User, str]:
-        user, old_hash = _existing(tx, username).user, _existing(tx, username).password_hash
+        user, old_hash = existing(tx, username).user, existing(tx, username).password_hash
         tx.users.change(user.id, {"password_hash": password_hash, "must_change_password": must_change})
         tx.sessions.end_of_user(user.id)
         tx.tokens.revoke_of_user(user.id, studio.clock.now())
         tx.service.announce()
         studio.record(tx, PasswordReset(subject=username), actor, origin)
-        return _existing(tx, username).user, old_hash
+        return existing(tx, username).user, old_hash
 
     user, old_hash = studio.store.write(work)
     studio.initial_password.forget(lambda kept: verify_password(kept, old_hash))
-    studio.progress.changed(user.id)
+    studio.identity_changed(user.id)
     return NewPassword(user, chosen if password is None else None)
 
 
-def _existing(tx: Transaction, username: str) -> Account:
+def existing(tx: Transaction, username: str) -> Account:
+    """The account, locked. Raises NotFoundError."""
     account = tx.users.by_name(username, lock=True) if USERNAME.fullmatch(username) else None
     if account is None:
         raise NotFoundError("error.no-such-user", username=printable(username))

@@ -94,6 +94,8 @@ def token_json(token: TokenRow, username: str) -> dict[str, Any]:
         "username": username,
         "name": token.name,
         "scopes": None if token.scopes is None else sorted(token.scopes),
+        "addresses": list(token.addresses),
+        "quota_daily": token.quota_daily,
         "created_at": timestamp(token.created_at),
         "expires_at": timestamp(token.expires_at),
         "last_used_at": timestamp(token.last_used_at),

@@ -32,6 +32,7 @@ class Watcher:
                 if not _still_runs(studio, job_id):
                     studio.engine.cancel(job_id)
             self._seen = revision
+        studio.identities.changed()
         studio.progress.changed()
 
 

@@ -25,6 +25,15 @@ def reserve(tx: Transaction, actor: Principal, day: Day, amount: int, now: datet
         raise QuotaExceededError(needed=amount, remaining=left, retry_after=day.seconds_left(now))
 
 
+def require_token_quota(tx: Transaction, actor: Principal, day: Day, amount: int, now: datetime) -> None:
+    """Raise QuotaExceededError when the token has no right to so many more. The user's row must be locked."""
+    if actor.token_id is None or actor.token_quota is None:
+        return
+    left = max(0, actor.token_quota - tx.jobs.of_token(actor.token_id, day.date))
+    if amount > left:
+        raise QuotaExceededError(needed=amount, remaining=left, retry_after=day.seconds_left(now))
+
+
 def note_reservation(tx: Transaction, job: Job, now: datetime) -> None:
     _enter(tx, job, now, Entry(WHOLE_JOB, "reserve", job.cost, "submitted"))
 

@@ -1,13 +1,14 @@
 """Jobs. Each move between states is a compare-and-set, so that of two movers one wins."""
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 from sqlalchemy import CursorResult, Row, Select, func, insert, select, update
 
 from app.domain.jobs import MOVES, UNFINISHED, Job, JobState
 from app.store.rows import Page, Repository, before, page
-from app.store.tables import jobs, users
+from app.store.tables import images, jobs, users
 
 _UNFINISHED = tuple(state.value for state in UNFINISHED)
 
@@ -23,6 +24,14 @@ class Jobs(Repository):
     def waiting(self, user_id: int) -> int:
         query = select(func.count()).where(jobs.c.user_id == user_id, jobs.c.state == JobState.QUEUED.value)
         return self._connection.scalar(query) or 0
+
+    def of_token(self, token_id: str, day: date) -> int:
+        """Pictures of that day which the token has made or still holds: a job that ended counts what it gave."""
+        ours = (jobs.c.token_id == token_id) & (jobs.c.day == day)
+        held = select(func.coalesce(func.sum(jobs.c.cost), 0)).where(ours, jobs.c.state.in_(_UNFINISHED))
+        made = select(func.count()).select_from(images.join(jobs, jobs.c.id == images.c.job_id))
+        made = made.where(ours, jobs.c.state.not_in(_UNFINISHED))
+        return int(self._connection.scalar(held) or 0) + (self._connection.scalar(made) or 0)
 
     def oldest_waiting(self) -> Job | None:
         query = _select().where(jobs.c.state == JobState.QUEUED.value).order_by(jobs.c.seq).limit(1)

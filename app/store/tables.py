@@ -55,6 +55,7 @@ roles = _table(
     Column("max_side", Integer, nullable=False),
     Column("max_steps", Integer, nullable=False),
     Column("max_count", Integer, nullable=False),
+    Column("jobs_per_minute", Integer, nullable=False),
     CheckConstraint("quota_daily >= -1", name="quota_daily"),
     CheckConstraint("max_waiting >= 20", name="max_waiting"),
 )
@@ -97,10 +98,22 @@ api_tokens = _table(
     _owner(index=True),
     Column("name", name(64), nullable=False),
     Column("scopes", name(64)),
+    # Networks, with blanks between them; NULL is any.
+    Column("addresses", text()),
+    Column("quota_daily", Integer),
     _time("created_at"),
     _time("expires_at"),
     _time("last_used_at", nullable=True),
     _time("revoked_at", nullable=True),
+)
+
+# Wrong passwords by a short hash of the account's name: a restart must not reset the waits.
+login_failures = _table(
+    "login_failures",
+    Column("account", name(32), primary_key=True),
+    Column("count", Integer, nullable=False),
+    _time("last_at"),
+    Index(None, "last_at"),
 )
 
 jobs = _table(
@@ -134,6 +147,7 @@ jobs = _table(
     Index(None, "user_id", "seq"),
     Index(None, "user_id", "revision"),
     Index(None, "state", "seq"),
+    Index(None, "token_id", "day"),
 )
 
 images = _table(

@@ -14,7 +14,7 @@ from app.domain.errors import UnavailableError
 from app.store.audit import AuditEvents
 from app.store.checks import Checks
 from app.store.connect import READ_ONLY, is_sqlite
-from app.store.identity import ApiTokens, Sessions
+from app.store.identity import ApiTokens, LoginFailures, Sessions
 from app.store.images import Images
 from app.store.jobs import Jobs
 from app.store.quota import QuotaDays
@@ -40,6 +40,7 @@ class Transaction:
         self.users = Users(connection)
         self.sessions = Sessions(connection)
         self.tokens = ApiTokens(connection)
+        self.failures = LoginFailures(connection)
         self.jobs = Jobs(connection)
         self.images = Images(connection)
         self.quota = QuotaDays(connection)

@@ -96,7 +96,7 @@ class Users(Repository):
         return Account(user=_user(row), limits=_limits(limits), password_hash=row.password_hash)
 
 
-_LIMITS = ("quota_daily", "max_waiting", "max_side", "max_steps", "max_count")
+_LIMITS = ("quota_daily", "max_waiting", "max_side", "max_steps", "max_count", "jobs_per_minute")
 
 
 def _limits(row: Row[Any]) -> RoleLimits:

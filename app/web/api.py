@@ -1,7 +1,7 @@
 """What all endpoints of `/api/v1` share: one signature, errors as problem documents."""
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final
 
 from starlette.exceptions import HTTPException
@@ -18,6 +18,8 @@ from app.web.problems import problem, problem_of
 log = logging.getLogger(__name__)
 
 Endpoint = Callable[["Call"], Awaitable[Response]]
+MAX_WAIT: Final = 55
+DEFAULT_WAIT: Final = 25
 BY_STATUS: Final = {400: "bad-request", 404: "not-found", 405: "method-not-allowed", 413: "payload-too-large"}
 
 
@@ -31,24 +33,33 @@ class Call:
         self.origin: Origin = visitor.origin
         self.language: str = visitor.language
         self.query = request.query_params
+        # Of this API: any prefix of a proxy, and where it is mounted.
+        self.root: str = request.scope["root_path"]
 
     def path(self, name: str) -> str:
         return str(self.request.path_params[name])
 
 
-def route(method: str, path: str, endpoint: Endpoint) -> Route:
-    """A route whose errors are problem documents."""
+def routes(endpoints: Iterable[tuple[str, str, Endpoint]]) -> list[Route]:
+    """One route for each path, so that a 405 names every method of it; errors are problem documents."""
+    by_path: dict[str, dict[str, Endpoint]] = {}
+    for method, path, endpoint in endpoints:
+        by_path.setdefault(path, {})[method] = endpoint
+    return [_route(path, by_method) for path, by_method in by_path.items()]
 
+
+def _route(path: str, by_method: Mapping[str, Endpoint]) -> Route:
     async def answer(request: Request) -> Response:
+        method = "GET" if request.method == "HEAD" else request.method
         try:
-            return await endpoint(Call(request))
+            return await by_method[method](Call(request))
         except StudioError as error:
             return problem_of(error, visitor_of(request).language)
         except Exception as error:
             log.error("%s %s: %s", method, path, type(error).__name__, exc_info=where(error))  # noqa: TRY400
             return problem("internal-error", visitor_of(request).language)
 
-    return Route(path, answer, methods=[method], name=f"{method} {path}")
+    return Route(path, answer, methods=list(by_method), name=path)
 
 
 def json_answer(content: dict[str, Any], status: int = 200) -> JSONResponse:

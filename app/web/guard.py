@@ -3,7 +3,6 @@
 Order: one of each security header, the closed routes, identity, the public list, cross-site, password change.
 """
 
-import logging
 import re
 import secrets
 from dataclasses import dataclass
@@ -12,13 +11,14 @@ from urllib.parse import quote, urlsplit
 
 from starlette.requests import HTTPConnection
 from starlette.responses import RedirectResponse, Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.domain.errors import CrossSiteError, StudioError
+from app.domain.errors import BadRequestError, CrossSiteError, StudioError
 from app.domain.people import Origin, Principal
-from app.flows.sign_in import who_has_session, who_has_token
+from app.flows.identify import who_has_session, who_has_token
 from app.flows.studio import Studio
 from app.messages import LANGUAGES, negotiate
+from app.web.access_log import AccessLog
 from app.web.bodies import limited
 from app.web.cookies import session_secret
 from app.web.headers import STUDIO, inner_path, with_headers
@@ -26,8 +26,6 @@ from app.web.identity import Visitor
 from app.web.problems import problem, problem_of
 from app.web.proxies import Proxies
 from app.web.threads import in_thread
-
-log = logging.getLogger(__name__)
 
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 SINGLE: Final = frozenset({b"host", b"origin", b"cookie", b"authorization", b"sec-fetch-site", b"content-type"})
@@ -58,6 +56,7 @@ class Guard:
     studio: Studio
     proxies: Proxies
     root_path: str
+    access_log: bool = True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -66,28 +65,30 @@ class Guard:
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008})
             return
+        is_proxy = self.proxies.has(scope.get("client"))
         scope = self._placed(self.proxies.trusted(scope))
-        visitor = _stranger(scope)
-        send = with_headers(send, scope, visitor.nonce)
-        if _has_doubles(scope) or not _is_plain(scope["path"]):
-            await problem("bad-request", visitor.language)(scope, receive, send)
-            return
-        started = False
-
-        async def send_noting(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
+        visitor = _stranger(scope, is_proxy=is_proxy)
+        log = AccessLog(scope, with_headers(send, scope, visitor))
         try:
+            visitor = await self._answer(scope, receive, log, visitor)
+        finally:
+            if self.access_log:
+                log.write(visitor)
+
+    async def _answer(self, scope: Scope, receive: Receive, log: AccessLog, visitor: Visitor) -> Visitor:
+        """Let the request on or refuse it; who it was."""
+        try:
+            if _has_doubles(scope) or not _is_plain(scope["path"]):
+                raise BadRequestError
             visitor = await self._identify(scope, visitor)
             scope["state"] = {**scope.get("state", {}), "visitor": visitor}
             refusal = await self._refusal(scope, visitor)
-            await (refusal or self.app)(scope, limited(scope, receive), send_noting)
+            await (refusal or self.app)(scope, limited(scope, receive), log.send)
         except StudioError as error:
-            if started:
+            if log.status:
                 raise
-            await problem_of(error, visitor.language)(scope, receive, send)
+            await problem_of(error, visitor.language)(scope, receive, log.send)
+        return visitor
 
     def _placed(self, scope: Scope) -> Scope:
         """The scope with the prefix in path and root path, whether the proxy stripped it or not."""
@@ -103,7 +104,7 @@ class Guard:
         kind, _, token = connection.headers.get("authorization", "").partition(" ")
         actor: Principal | None = None
         if kind.lower() == "bearer":
-            actor = await in_thread(who_has_token, self.studio, token.strip())
+            actor = await in_thread(who_has_token, self.studio, token.strip(), visitor.origin)
         elif (secret := session_secret(connection)) is not None:
             actor = await in_thread(who_has_session, self.studio, secret)
         language = actor.user.language if actor and actor.user.language in LANGUAGES else visitor.language
@@ -140,9 +141,10 @@ class Guard:
             self.studio.refused(visitor.actor, CrossSiteError(), path[:64], visitor.origin)
 
 
-def _stranger(scope: Scope) -> Visitor:
+def _stranger(scope: Scope, *, is_proxy: bool) -> Visitor:
+    """Nobody yet. A proxy of ours may have numbered the request; anybody else could forge the trail."""
     connection = HTTPConnection(scope)
-    given = connection.headers.get("x-request-id", "")
+    given = connection.headers.get("x-request-id", "") if is_proxy else ""
     origin = Origin(
         ip_address=scope["client"][0] if scope.get("client") else "",
         request_id=given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8),

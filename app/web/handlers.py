@@ -11,6 +11,7 @@ import gradio as gr
 from app.auth.policy import Permission
 from app.domain.errors import InvalidRequestError, NotAuthenticatedError, StudioError
 from app.domain.people import Origin, Principal
+from app.flows.identify import still_stands
 from app.flows.studio import Studio
 from app.logs import where
 from app.messages import error_text, field_text, translate
@@ -50,6 +51,9 @@ def shown(studio: Studio, permission: Permission) -> Callable[[Callable[..., Any
 
     def decorate(work: Callable[..., Any]) -> Handler:
         def permitted(click: Click, *values: Any) -> Any:  # noqa: ANN401 - Gradio's values
+            # Gradio's queue kept the click with whoever it was then.
+            if not still_stands(studio, click.actor):
+                raise NotAuthenticatedError
             studio.permit(click.actor, permission, click.origin)
             return work(click, *values)
 

@@ -6,6 +6,8 @@ from typing import Final
 from starlette.datastructures import MutableHeaders
 from starlette.types import Message, Scope, Send
 
+from app.web.identity import Visitor
+
 STUDIO: Final = "/"
 CACHED: Final = re.compile(r"/(assets|static|outputs)/")
 OWN_ASSETS: Final = "/assets-atelier/"
@@ -28,7 +30,7 @@ NOTHING: Final = "default-src 'none'; frame-ancestors 'none'"
 EVALUATE: Final = " 'unsafe-eval'"
 
 
-def with_headers(send: Send, scope: Scope, nonce: str) -> Send:
+def with_headers(send: Send, scope: Scope, visitor: Visitor) -> Send:
     """`send` with our headers on the answer's start."""
     path = inner_path(scope)
 
@@ -37,7 +39,8 @@ def with_headers(send: Send, scope: Scope, nonce: str) -> Send:
             headers = MutableHeaders(scope=message)
             for name, value in COMMON:
                 headers[name] = value
-            headers["content-security-policy"] = _policy(headers.get("content-type", ""), path, nonce)
+            headers["x-request-id"] = visitor.origin.request_id
+            headers["content-security-policy"] = _policy(headers.get("content-type", ""), path, visitor.nonce)
             if scope["scheme"] == "https":
                 headers["strict-transport-security"] = "max-age=31536000; includeSubDomains"
             if path.startswith(OWN_ASSETS):

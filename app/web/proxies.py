@@ -1,7 +1,7 @@
 """Whose X-Forwarded-For and X-Forwarded-Proto are believed: configured proxies, nobody else."""
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from starlette.datastructures import Headers
@@ -21,8 +21,7 @@ class Proxies:
 
     def trusted(self, scope: Scope) -> Scope:
         """The scope with the browser's address and scheme, if the peer is one of ours."""
-        client = scope.get("client")
-        if client is None or not self._has(client[0]):
+        if not self.has(scope.get("client")):
             return scope
         headers = Headers(scope=scope)
         changed = dict(scope)
@@ -39,6 +38,10 @@ class Proxies:
         if scheme in SCHEMES:
             changed["scheme"] = scheme
         return changed
+
+    def has(self, client: Sequence[object] | None) -> bool:
+        """Whether a scope's `client` is one of ours."""
+        return client is not None and self._has(str(client[0]))
 
     def _has(self, address: str) -> bool:
         try:

@@ -1,5 +1,6 @@
 """The web application: our routes first, Gradio mounted behind them, the guard around everything."""
 
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -19,11 +20,13 @@ from app.web.api import http_problem
 from app.web.documents import StudioDocument
 from app.web.guard import Guard
 from app.web.identity import visitor_of
+from app.web.ownership import Ownership
 from app.web.page import build_page, mount_options
 from app.web.problems import problem
 from app.web.proxies import Proxies
 from app.web.routes import account, health, login, outputs
 from app.web.routes.api_v1 import api_v1
+from app.web.streams import EndingStreams
 
 STATIC: Final = Path(__file__).parent / "static"
 METHODS: Final = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
@@ -32,13 +35,16 @@ GRADIO_THREADS: Final = 64
 GRADIO_SESSIONS: Final = 500
 
 
-def build_app(studio: Studio, *, root_path: str, trusted_proxies: str) -> ASGIApp:
+def build_app(studio: Studio, *, root_path: str, trusted_proxies: str, access_log: bool = True) -> ASGIApp:
     """The whole application. Raises ValueError for a list of proxies that cannot be read."""
     proxies = Proxies(part.strip() for part in trusted_proxies.split(",") if part.strip())
-    return Guard(routed_app(studio, root_path=root_path), studio, proxies, root_path)
+    page = build_page(studio)
+    routed = routed_app(studio, page, root_path=root_path)
+    owned = Ownership(routed, studio, partial(waiting_events, page))
+    return Guard(EndingStreams(owned, studio), studio, proxies, root_path, access_log)
 
 
-def routed_app(studio: Studio, *, root_path: str) -> FastAPI:
+def routed_app(studio: Studio, page: gr.Blocks, *, root_path: str) -> FastAPI:
     """Everything behind the guard."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.add_exception_handler(HTTPException, http_problem)
@@ -55,12 +61,17 @@ def routed_app(studio: Studio, *, root_path: str) -> FastAPI:
     app.add_middleware(GZipMiddleware, compresslevel=6)
     # Without it Gradio reflects every Origin together with Allow-Credentials.
     app.add_middleware(CORSMiddleware, allow_origins=[])
-    _mount_gradio(app, studio, root_path)
+    _mount_gradio(app, page, root_path)
     return app
 
 
-def _mount_gradio(app: FastAPI, studio: Studio, root_path: str) -> None:
-    blocks = build_page(studio)
+def waiting_events(page: gr.Blocks, username: str) -> int:
+    """How many events of that person wait in Gradio's queue."""
+    queues = page._queue.event_queue_per_concurrency_id.values()  # noqa: SLF001 - it has no public count
+    return sum(event.username == username for queue in queues for event in queue.queue)
+
+
+def _mount_gradio(app: FastAPI, blocks: gr.Blocks, root_path: str) -> None:
     blocks.max_threads = GRADIO_THREADS
     blocks.state_session_capacity = GRADIO_SESSIONS
     blocks.queue(default_concurrency_limit=None, max_size=1000)

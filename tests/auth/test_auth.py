@@ -1,54 +1,29 @@
-"""Passwords, tokens, throttling and the table of permissions."""
+"""Tokens, throttling and the table of permissions."""
 
-import re
-import threading
+import secrets
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from app.auth import tokens
-from app.auth.passwords import hash_password, needs_rehash, parse_password, spend_the_time, verify_password
 from app.auth.policy import GRANTS, SCOPES, Permission, permissions
-from app.auth.throttle import FREE_FAILURES, LONGEST_WAIT, LoginThrottle, wait_after
-from app.domain.errors import InvalidRequestError, RateLimitedError
+from app.auth.rates import Rates
+from app.auth.throttle import (
+    FORGET_AFTER,
+    FREE_FAILURES,
+    LONGEST_WAIT,
+    Failures,
+    is_keyed,
+    one_more,
+    still_to_wait,
+    wait_after,
+)
+from app.domain.errors import RateLimitedError
 from app.domain.people import Principal, Role, Scope
 from app.flows.studio import console
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
-
-
-def test_a_password_is_kept_as_argon2id_with_the_chosen_cost() -> None:
-    kept = hash_password("correct horse battery")
-    assert re.match(r"\$argon2id\$v=19\$m=47104,t=1,p=1\$", kept)
-    assert not needs_rehash(kept)
-    assert verify_password("correct horse battery", kept)
-    assert not verify_password("correct horse batterz", kept)
-
-
-def test_all_256_characters_of_a_password_matter_and_unicode_forms_are_one() -> None:
-    kept = hash_password("é" * 255 + "a")
-    assert verify_password("e\u0301" * 255 + "a", kept)
-    assert not verify_password("é" * 255 + "b", kept)
-
-
-def test_nobody_can_check_a_password_that_no_database_could_hold() -> None:
-    kept = hash_password("correct horse battery")
-    assert not verify_password("\ud800" * 12, kept)
-    assert not verify_password("x" * 100_000, kept)
-    spend_the_time("anything")
-
-
-@pytest.mark.parametrize(
-    "password", ["short", "password123", "PASSWORD123", "mei.lin.x", "aaaaaaaaaaaa", "x" * 257, 12, None]
-)
-def test_weak_passwords_are_refused(password: object) -> None:
-    with pytest.raises(InvalidRequestError):
-        parse_password(password, "mei.lin.x")
-
-
-def test_no_composition_is_demanded() -> None:
-    assert parse_password("only lower case words", "mei") == "only lower case words"
 
 
 def test_a_token_is_recognised_by_its_checksum() -> None:
@@ -61,53 +36,76 @@ def test_a_token_is_recognised_by_its_checksum() -> None:
 
 
 def test_waits_grow_and_end_at_a_quarter_of_an_hour() -> None:
-    waits = [wait_after(failures, 5).total_seconds() for failures in (4, 5, 6, 7, 50)]
+    waits = [wait_after(failures).total_seconds() for failures in (4, 5, 6, 7, 50)]
     assert waits == [0, 2, 4, 8, LONGEST_WAIT.total_seconds()]
 
 
-def test_a_strangers_tries_do_not_lock_other_accounts_and_end_by_themselves() -> None:
-    throttle = LoginThrottle()
-    for _ in range(FREE_FAILURES):
-        throttle.attempt("mei", "10.0.0.1", NOW)
+def test_failures_are_forgotten_after_an_hour_and_begin_again() -> None:
+    known = Failures(FREE_FAILURES + 3, NOW)
+    assert still_to_wait(known, NOW) == timedelta(seconds=16)
+    assert still_to_wait(known, NOW + FORGET_AFTER) <= timedelta(0)
+    assert one_more(known, NOW + FORGET_AFTER).count == 1
+    assert one_more(known, NOW).count == FREE_FAILURES + 4
+
+
+@pytest.mark.parametrize(
+    ("address", "keyed"), [("10.0.0.1", True), ("2001:db8::1", True), ("127.0.0.1", False), ("::1", False), ("", False)]
+)
+def test_whoever_comes_through_a_tunnel_is_not_counted_by_address(address: str, *, keyed: bool) -> None:
+    assert is_keyed(address) is keyed
+
+
+@pytest.fixture(params=["memory", "redis"])
+def rates(request: pytest.FixtureRequest) -> Rates:
+    return Rates() if request.param == "memory" else Rates(request.getfixturevalue("redis_url"))
+
+
+def test_a_rate_is_a_moving_window_for_each_one(rates: Rates) -> None:
+    who = secrets.token_hex(4)
+    for _ in range(3):
+        rates.spend("test", who, 3)
     with pytest.raises(RateLimitedError) as refused:
-        throttle.attempt("mei", "10.0.0.2", NOW)
-    assert refused.value.retry_after == 2
-    assert [throttle.is_news("mei") for _ in range(2)] == [True, False]
-    throttle.attempt("bob", "10.0.0.1", NOW)
-    throttle.attempt("mei", "10.0.0.2", NOW + timedelta(seconds=3))
-
-
-def test_tries_at_the_same_time_count_each_other() -> None:
-    throttle, together = LoginThrottle(), threading.Barrier(20)
-
-    def attempt(_: int) -> bool:
-        together.wait(5)
-        try:
-            throttle.attempt("mei", "10.0.0.1", NOW)
-        except RateLimitedError:
-            return False
-        return True
-
-    with ThreadPoolExecutor(20) as pool:
-        assert sum(pool.map(attempt, range(20))) == FREE_FAILURES
-
-
-def test_a_success_takes_its_own_try_back() -> None:
-    throttle = LoginThrottle()
-    for _ in range(100):
-        throttle.attempt("mei", "10.0.0.1", NOW)
-        throttle.succeeded("mei", "10.0.0.1")
-    assert not throttle.is_news("mei")
-
-
-def test_an_address_that_tries_many_names_must_wait_too_but_not_a_shared_tunnel() -> None:
-    throttle = LoginThrottle()
-    for number in range(20):
-        throttle.attempt(f"user{number}", "10.0.0.1", NOW)
-        throttle.attempt(f"guest{number}", "127.0.0.1", NOW)
+        rates.spend("test", who, 3)
+    assert 1 <= refused.value.retry_after <= 60
+    rates.spend("test", f"{who}x", 3)
     with pytest.raises(RateLimitedError):
-        throttle.attempt("fresh", "10.0.0.1", NOW)
-    throttle.attempt("fresh", "127.0.0.1", NOW)
+        rates.require("test", who, 3)
+    assert not rates.count("test", who, 3)
+
+
+def test_uses_at_the_same_time_count_each_other(rates: Rates) -> None:
+    who = secrets.token_hex(4)
+    with ThreadPoolExecutor(20) as pool:
+        assert sum(pool.map(lambda _: rates.count("race", who, 10), range(40))) == 10
+
+
+def test_without_its_redis_a_rate_is_still_a_limit() -> None:
+    rates = Rates("redis://127.0.0.1:1/0")
+    rates.spend("test", "mei", 1)
+    with pytest.raises(RateLimitedError):
+        rates.spend("test", "mei", 1)
+
+
+@pytest.mark.parametrize(
+    ("networks", "address", "may"),
+    [
+        ([], "10.0.0.7", True),
+        (["10.0.0.7/32"], "10.0.0.7", True),
+        (["10.0.0.7/32"], "10.0.0.8", False),
+        (["10.0.0.0/8"], "::ffff:10.1.2.3", True),
+        (["2001:db8::/32"], "2001:db8::5", True),
+        (["2001:db8::/32"], "10.0.0.7", False),
+        (["10.0.0.0/8"], "", False),
+    ],
+)
+def test_a_token_works_only_from_its_addresses(networks: list[str], address: str, *, may: bool) -> None:
+    assert tokens.may_come_from(networks, address) is may
+
+
+@pytest.mark.parametrize("text", ["0.0.0.0/0", "::/0", "host", "10.0.0.0/33", ""])
+def test_a_network_that_is_none_or_everybody_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r".*"):
+        tokens.parse_network(text)
 
 
 def test_roles_build_on_each_other_and_guests_never_generate() -> None:

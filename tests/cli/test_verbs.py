@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from app.domain.people import Principal, Scope
-from app.flows import sign_in
+from app.flows import identify
+from app.flows.sign_in import sign_in
 from app.flows.studio import NOWHERE
 from tests.cli.conftest import Terminal
 from tests.databases import sqlite
@@ -25,7 +26,7 @@ def building(terminal: Terminal) -> Iterator[Building]:
 
 
 def may_sign_in(building: Building, name: str, password: str) -> Principal:
-    actor = sign_in.who_has_session(building.studio, sign_in.sign_in(building.studio, name, password, NOWHERE))
+    actor = identify.who_has_session(building.studio, sign_in(building.studio, name, password, NOWHERE))
     assert actor is not None
     return actor
 
@@ -85,12 +86,12 @@ def test_disabling_ends_the_jobs_and_enabling_lets_in_again(terminal: Terminal, 
 def test_a_reset_ends_sessions_and_tokens(terminal: Terminal, building: Building) -> None:
     mei = building.person("mei")
     token = terminal.lines("token", "create", "mei", "--name", "ci")[-1]
-    assert sign_in.who_has_token(building.studio, token) is not None
+    assert identify.who_has_token(building.studio, token, NOWHERE) is not None
 
     password = terminal.lines("user", "reset-password", "mei")[-1]
 
-    assert sign_in.who_has_token(building.studio, token) is None
-    assert not sign_in.is_still_there(building.studio, mei)
+    assert identify.who_has_token(building.studio, token, NOWHERE) is None
+    assert not identify.still_stands(building.studio, mei)
     assert may_sign_in(building, "mei", password).user.must_change_password
 
 
@@ -103,7 +104,7 @@ def test_a_chosen_password_need_not_be_changed_after_a_reset(terminal: Terminal,
 def test_a_token_stands_alone_on_the_last_line_and_can_be_revoked(terminal: Terminal, building: Building) -> None:
     building.person("mei")
     lines = terminal.lines("token", "create", "mei", "--name", "ci", "--scope", "read", "--scope", "generate")
-    actor = sign_in.who_has_token(building.studio, lines[-1])
+    actor = identify.who_has_token(building.studio, lines[-1], NOWHERE)
     assert actor is not None
     assert actor.scopes == frozenset({Scope.READ, Scope.GENERATE})
 
@@ -113,7 +114,7 @@ def test_a_token_stands_alone_on_the_last_line_and_can_be_revoked(terminal: Term
     ]
     assert lines[-1] not in terminal.run("token", "list", "mei").output
     terminal.run("token", "revoke", listed[0]["id"])
-    assert sign_in.who_has_token(building.studio, lines[-1]) is None
+    assert identify.who_has_token(building.studio, lines[-1], NOWHERE) is None
     terminal.run("token", "revoke", listed[0]["id"], code=1)
 
 

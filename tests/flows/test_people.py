@@ -11,7 +11,8 @@ from app.domain.errors import ConflictError, InvalidRequestError, NotFoundError,
 from app.domain.people import Role
 from app.flows import first_admin
 from app.flows.account import change_password, me
-from app.flows.sign_in import sign_in, sign_out, who_has_session, who_has_token
+from app.flows.identify import who_has_session, who_has_token
+from app.flows.sign_in import sign_in, sign_out
 from app.flows.tokens import create_token, list_tokens, revoke_token
 from app.flows.users import change_user, list_users, reset_password
 from tests.houses import ORIGIN, PASSWORD, Building
@@ -77,7 +78,7 @@ def test_a_session_ends_by_idleness_by_age_by_sign_out_and_by_disabling(light: B
 def test_only_hashes_of_secrets_are_kept(light: Building) -> None:
     light.person("mei")
     secret = sign_in(light.studio, "mei", PASSWORD, ORIGIN)
-    token = create_token(light.studio, light.console(), "mei", name="t", origin=ORIGIN)
+    token = create_token(light.studio, light.console(), "mei", {"name": "t"}, ORIGIN).token
     content = b"".join(path.read_bytes() for path in light.outputs.parent.rglob("*.db*"))
     assert secret_hash(secret).encode() in content
     for hidden in (secret, token, token.split("_")[2], PASSWORD):
@@ -105,40 +106,56 @@ def test_a_password_change_needs_the_old_one_and_ends_the_other_sessions(light: 
 def test_a_reset_ends_sessions_and_tokens_and_forgets_the_first_password(light: Building) -> None:
     light.person("mei")
     session = sign_in(light.studio, "mei", PASSWORD, ORIGIN)
-    token = create_token(light.studio, light.console(), "mei", name="t", origin=ORIGIN)
+    token = create_token(light.studio, light.console(), "mei", {"name": "t"}, ORIGIN).token
     light.studio.initial_password.keep(PASSWORD)
     made = reset_password(light.studio, light.console(), "mei", None, ORIGIN)
     assert made.password
     assert made.user.must_change_password
     assert who_has_session(light.studio, session) is None
-    assert who_has_token(light.studio, token) is None
+    assert who_has_token(light.studio, token, ORIGIN) is None
     assert not light.studio.initial_password.kept()
     assert sign_in(light.studio, "mei", made.password, ORIGIN)
 
 
 def test_a_token_ends_by_expiry_and_by_revoking_and_belongs_to_its_owner(light: Building) -> None:
     mei, bob = light.person("mei"), light.person("bob")
-    token = create_token(light.studio, mei, "mei", name="scripts", expires_days=1, origin=ORIGIN)
-    found = who_has_token(light.studio, token)
+    token = create_token(light.studio, mei, "mei", {"name": "scripts", "expires_days": 1}, ORIGIN).token
+    found = who_has_token(light.studio, token, ORIGIN)
     assert found is not None
     assert found.user.username == "mei"
     with pytest.raises(NotFoundError):
         revoke_token(light.studio, bob, found.token_id or "", ORIGIN)
     with pytest.raises(NotFoundError):
-        create_token(light.studio, bob, "mei", name="stolen", origin=ORIGIN)
+        create_token(light.studio, bob, "mei", {"name": "stolen"}, ORIGIN)
     light.clock.turn(days=1, seconds=1)
-    assert who_has_token(light.studio, token) is None
-    fresh = create_token(light.studio, mei, "mei", name="scripts", origin=ORIGIN)
+    assert who_has_token(light.studio, token, ORIGIN) is None
+    fresh = create_token(light.studio, mei, "mei", {"name": "scripts"}, ORIGIN).token
     revoke_token(light.studio, mei, fresh.split("_")[1], ORIGIN)
-    assert who_has_token(light.studio, fresh) is None
+    assert who_has_token(light.studio, fresh, ORIGIN) is None
     assert len(list_tokens(light.studio, mei, "mei", ORIGIN)) == 2
 
 
-@pytest.mark.parametrize("options", [{"expires_days": 0}, {"expires_days": 366}, {"scopes": ["all"]}, {"name": " "}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"expires_days": 0},
+        {"expires_days": 366},
+        {"expires_days": True},
+        {"scopes": ["all"]},
+        {"scopes": "read"},
+        {"name": " "},
+        {"name": 5},
+        {"addresses": ["everywhere"]},
+        {"addresses": ["0.0.0.0/0"]},
+        {"addresses": ["10.0.0.1"] * 17},
+        {"quota_daily": -1},
+        {"owner": "admin"},
+    ],
+)
 def test_a_token_that_makes_no_sense_is_refused(light: Building, options: dict[str, object]) -> None:
     mei = light.person("mei")
     with pytest.raises(InvalidRequestError):
-        create_token(light.studio, mei, "mei", **({"name": "t", "origin": ORIGIN} | options))  # type: ignore[arg-type]
+        create_token(light.studio, mei, "mei", {"name": "t"} | options, ORIGIN)
 
 
 def test_what_a_person_typed_as_a_name_by_mistake_never_reaches_the_trail(light: Building) -> None:

@@ -1,22 +1,11 @@
 """Redis between processes: it speeds things up, and nothing depends on it."""
 
-import os
 import threading
 
 import pytest
 
 from app.scheduler.signals import RedisSignals
 from tests.engine.waiting import wait_for
-
-
-@pytest.fixture
-def redis_url() -> str:
-    url = os.environ.get("ATELIER_TEST_REDIS_URL")
-    if url:
-        return url
-    if os.environ.get("CI") == "true":
-        pytest.fail("ATELIER_TEST_REDIS_URL is not set; scripts/test finds or starts a server")
-    pytest.skip("ATELIER_TEST_REDIS_URL is not set; scripts/test finds or starts a server")
 
 
 def test_another_process_hears_at_once_and_one_of_another_database_hears_nothing(redis_url: str) -> None:

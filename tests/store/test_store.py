@@ -123,7 +123,7 @@ def test_the_database_itself_refuses_an_impossible_day(empty_database_url: str, 
     engine = open_engine(empty_database_url)
     upgrade(engine)
     with engine.begin() as connection:
-        connection.execute(text("INSERT INTO roles VALUES ('member', 5, 50, 2048, 50, 4)"))
+        connection.execute(text("INSERT INTO roles VALUES ('member', 5, 50, 2048, 50, 4, 120)"))
         connection.execute(
             text(
                 "INSERT INTO users (id, username, display_name, department, role, password_hash, must_change_password,"
