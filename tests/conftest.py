@@ -16,7 +16,8 @@ FULL = os.environ.get("ATELIER_TEST_FULL") == "1"
 def pytest_configure() -> None:
     for name in [name for name in os.environ if name.startswith("ATELIER_") and not name.startswith("ATELIER_TEST_")]:
         del os.environ[name]
-    os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+    os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "GRADIO_ANALYTICS_CACHE_FREQUENCY": "1000000000"}
+    os.environ |= {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
     hypothesis.settings.register_profile(
         "atelier", deadline=None, derandomize=IN_CI, max_examples=1000 if FULL else 100
     )

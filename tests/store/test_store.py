@@ -154,7 +154,7 @@ def test_names_differ_by_case_and_accents_on_every_database(empty_database_url: 
     upgrade(engine)
     with engine.begin() as connection:
         for name in ("a", "A", "á"):
-            connection.execute(text("INSERT INTO roles VALUES (:name, 5, 50, 2048, 50, 4)"), {"name": name})
+            connection.execute(text("INSERT INTO roles VALUES (:name, 5, 50, 2048, 50, 4, 120)"), {"name": name})
         found = connection.execute(text("SELECT count(*) FROM roles WHERE name = 'a'")).scalar()
     assert found == 1
     engine.dispose()

@@ -7,9 +7,10 @@ import gradio as gr
 from gradio.events import api
 
 from app.auth.policy import Permission
-from app.domain.errors import StudioError
+from app.domain.errors import NotAuthenticatedError, StudioError
 from app.domain.jobs import UNFINISHED, JobState
 from app.domain.people import Origin, Principal
+from app.flows.identify import still_stands
 from app.flows.jobs import JobView, get_job
 from app.flows.studio import Studio
 from app.flows.submit import submit
@@ -45,6 +46,8 @@ def _endpoint(studio: Studio) -> Callable[..., Awaitable[list[str]]]:
         values |= {"steps": steps, "seed": seed, "count": count}
         try:
             click = click_of(visitor)
+            if not await in_thread(still_stands, studio, click.actor):
+                raise NotAuthenticatedError  # noqa: TRY301 - said like every other refusal
             made = await in_thread(submit, studio, click.actor, request_body(values), origin=click.origin)
             view = await _ended(studio, click.actor, made.job.id, click.origin)
         except StudioError as error:
@@ -69,6 +72,8 @@ async def _ended(studio: Studio, actor: Principal, job_id: str, origin: Origin) 
         if view.job.state not in UNFINISHED or studio.progress.closed or slices > MOST_SLICES:
             return view
         # Every step of the job wakes us: only a whole slice without news counts.
+        if not await in_thread(still_stands, studio, actor):
+            raise NotAuthenticatedError
         slices += not await studio.progress.wait(actor.user_id, version, SLICE_SECONDS)
 
 
