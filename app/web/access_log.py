@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 # The page's own parts are many and say nothing.
 QUIET: Final = re.compile(r"/(assets|static|assets-atelier)/|/(favicon\.ico|(gradio_api/)?theme\.css|healthz|readyz)$")
 # Gradio writes into its addresses what must not be known to whoever reads a log.
-HIDDEN: Final = re.compile(r"(?<=/gradio_api/)(heartbeat|call/(?:v2/)?[^/]+)/.+")
+HIDDEN: Final = re.compile(r"(?<=/gradio_api/)(heartbeat|call/[^/]+)/.+")
 LONGEST: Final = 200
 
 
@@ -39,10 +39,15 @@ class AccessLog:
         log.info(
             "%s %s %d %d ms user=%s address=%s request=%s",
             self._scope["method"],
-            HIDDEN.sub(r"\1/-", path)[:LONGEST],
+            shown_path(self._scope),
             self.status,
             round(1000 * (time.monotonic() - self._began)),
             visitor.actor.user.username if visitor.actor else "-",
             visitor.origin.ip_address,
             visitor.origin.request_id,
         )
+
+
+def shown_path(scope: Scope) -> str:
+    """The path as a log may have it."""
+    return HIDDEN.sub(r"\1/-", inner_path(scope))[:LONGEST]

@@ -20,7 +20,7 @@ FIELDS: Final = frozenset({"session_hash", "event_id"})
 # Gradio takes any object with a text of this name for a file on the server.
 FILE: Final = "path"
 # The addresses in which Gradio carries them, and the last part of `call/{api_name}/{event_id}`.
-IN_PATH: Final = re.compile(r"/gradio_api/(?:heartbeat/(?P<session>[^/]+)|call/(?:v2/)?[^/]+/(?P<event>[^/]+))")
+IN_PATH: Final = re.compile(r"/gradio_api/(?:heartbeat/(?P<session>[^/]+)|call/[^/]+/(?P<event>[^/]+))")
 
 
 class Claims:

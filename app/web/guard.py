@@ -3,6 +3,7 @@
 Order: one of each security header, the closed routes, identity, the public list, cross-site, password change.
 """
 
+import logging
 import re
 import secrets
 from dataclasses import dataclass
@@ -17,8 +18,9 @@ from app.domain.errors import BadRequestError, CrossSiteError, StudioError
 from app.domain.people import Origin, Principal
 from app.flows.identify import who_has_session, who_has_token
 from app.flows.studio import Studio
+from app.logs import where
 from app.messages import LANGUAGES, negotiate
-from app.web.access_log import AccessLog
+from app.web.access_log import AccessLog, shown_path
 from app.web.bodies import limited
 from app.web.cookies import session_secret
 from app.web.headers import STUDIO, inner_path, with_headers
@@ -26,6 +28,8 @@ from app.web.identity import Visitor
 from app.web.problems import problem, problem_of
 from app.web.proxies import Proxies
 from app.web.threads import in_thread
+
+logger = logging.getLogger(__name__)
 
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 SINGLE: Final = frozenset({b"host", b"origin", b"cookie", b"authorization", b"sec-fetch-site", b"content-type"})
@@ -38,7 +42,7 @@ PUBLIC: Final = re.compile(
 # Gradio routes that nobody needs here and that reach too far (reference: what Gradio does and does not protect).
 CLOSED: Final = re.compile(
     r"/(gradio_api/(deep_link|cancel|reset|dev/.*|run-history.*|runs|proxy=.*|vibe.*|undo-vibe.*|custom_component/.*"
-    r"|process_recording|token|user|startup-events|login_check|component_server|openapi\.json|stream/.*|api/.*|run/.*"
+    r"|process_recording|call/v2/.*|token|user|startup-events|login_check|component_server|openapi\.json|stream/.*|api/.*|run/.*"
     r"|upload.*|file/.*|file=.*|monitoring.*)|monitoring.*|openapi\.json|docs.*|redoc|svelte/.*|pwa_icon.*|config/.*)",
     re.DOTALL,
 )
@@ -85,9 +89,13 @@ class Guard:
             refusal = await self._refusal(scope, visitor)
             await (refusal or self.app)(scope, limited(scope, receive), log.send)
         except StudioError as error:
-            if log.status:
-                raise
-            await problem_of(error, visitor.language)(scope, receive, log.send)
+            if not log.status:
+                await problem_of(error, visitor.language)(scope, receive, log.send)
+        except Exception as error:
+            name = type(error).__name__
+            logger.error("%s %s: %s", scope["method"], shown_path(scope), name, exc_info=where(error))
+            if not log.status:
+                await problem("internal-error", visitor.language)(scope, receive, log.send)
         return visitor
 
     def _placed(self, scope: Scope) -> Scope:

@@ -140,4 +140,5 @@ def test_what_requests_name_is_found_wherever_gradio_reads_it() -> None:
     assert named_in_address("/gradio_api/call/generate/ev", QueryParams("")) == {"ev"}
     assert named_in_address("/gradio_api/call/generate", QueryParams("")) == set()
     found = named_in_body(b'{"session_hash": "a", "data": [{"event_id": "b", "path": 5}], "event_id": 7}')
-    assert (found.names, found.has_files) == ({"a", "b"}, False)
+    assert found.names == frozenset({"a", "b"})
+    assert not found.has_files
