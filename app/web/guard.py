@@ -82,8 +82,7 @@ class Guard:
     async def _answer(self, scope: Scope, receive: Receive, log: AccessLog, visitor: Visitor) -> Visitor:
         """Let the request on or refuse it; who it was."""
         try:
-            if _has_doubles(scope) or not _is_plain(scope["path"]):
-                raise BadRequestError
+            _require_clear(scope)
             visitor = await self._identify(scope, visitor)
             scope["state"] = {**scope.get("state", {}), "visitor": visitor}
             refusal = await self._refusal(scope, visitor)
@@ -92,8 +91,9 @@ class Guard:
             if not log.status:
                 await problem_of(error, visitor.language)(scope, receive, log.send)
         except Exception as error:
+            # The last border: the server would log the error with its text, which may quote a prompt.
             name = type(error).__name__
-            logger.error("%s %s: %s", scope["method"], shown_path(scope), name, exc_info=where(error))
+            logger.error("%s %s: %s", scope["method"], shown_path(scope), name, exc_info=where(error))  # noqa: TRY400
             if not log.status:
                 await problem("internal-error", visitor.language)(scope, receive, log.send)
         return visitor
@@ -163,14 +163,13 @@ def _stranger(scope: Scope, *, is_proxy: bool) -> Visitor:
     return Visitor(None, origin, language, secrets.token_urlsafe(16))
 
 
-def _is_plain(path: str) -> bool:
-    """Whether every pattern reads the path alike; a line break at its end is seen by some and not by others."""
-    return path.isprintable() and "\\" not in path
-
-
-def _has_doubles(scope: Scope) -> bool:
+def _require_clear(scope: Scope) -> None:
+    """Raises BadRequestError for what two readers could read differently: a header that decides and comes twice,
+    a path with a line break at its end, which some patterns see and others do not."""
+    path: str = scope["path"]
     names = [name for name, _ in scope["headers"] if name in SINGLE]
-    return len(names) != len(set(names))
+    if len(names) != len(set(names)) or not path.isprintable() or "\\" in path:
+        raise BadRequestError
 
 
 def _wants_page(scope: Scope) -> bool:

