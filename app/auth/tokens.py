@@ -53,7 +53,8 @@ def parse_network(text: str) -> str:
     network = ipaddress.ip_network(text.strip(), strict=False)
     if network.prefixlen == 0:
         raise ValueError
-    return str(network)
+    single = network.prefixlen == network.max_prefixlen
+    return str(network.network_address if single else network)
 
 
 def may_come_from(networks: Sequence[str], address: str) -> bool:

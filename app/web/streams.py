@@ -52,6 +52,8 @@ class _Stream:
             if self._over.is_set():
                 return
             await self._send(message)
+            if message["type"] == "http.response.body" and not message.get("more_body"):
+                self._over.set()
         if message["type"] == "http.response.start" and _is_stream(message):
             self._watching = asyncio.create_task(self._watch())
 
@@ -82,6 +84,8 @@ class _Stream:
                     break
             await identities.wait(self._actor.user_id, version, LOOK_SECONDS)
         async with self._sending:
+            if self._over.is_set():
+                return  # it came to its own end meanwhile
             self._over.set()
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 

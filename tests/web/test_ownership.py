@@ -48,7 +48,6 @@ def test_a_session_answers_only_to_whom_it_belongs(live: Live, alice: httpx.Clie
         joined(bob, secrets.token_hex(6), event_id=event),
         joined(bob, secrets.token_hex(6), event_data={"deep": [{"session_hash": session}]}),
         bob.get(f"/gradio_api/call/arrive/{event}"),
-        bob.get(f"/gradio_api/call/v2/arrive/{event}"),
         bob.get("/config", params={"session_hash": session}),
     ]
     assert [answer.status_code for answer in attempts] == [404] * len(attempts)

@@ -68,7 +68,8 @@ function paintQuota(quota, me) {
   quota.title = t("quota.title", { used: number(used), reserved: number(reserved), hour: hour(resets) });
 }
 
-function offerLanguages(select) {
+/** Make `select` a choice of languages that holds from now on and for every page. */
+export function offerLanguages(select) {
   select.replaceChildren(...Object.entries(languages).map(([code, name]) => el("option", { value: code, lang: code }, name)));
   select.value = language;
   select.addEventListener("change", async () => {

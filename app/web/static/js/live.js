@@ -37,6 +37,8 @@ export async function followJobs() {
       delay = FIRST_DELAY_MS;
     } catch (error) {
       if (stopped) return;
+      // The role changed while the page was open: what it shows no longer fits.
+      if (error.code === "not-permitted") return location.reload();
       if (error instanceof Refused && error.status < 500 && error.status !== 429) {
         if (error.code !== "invalid-request") return; // not allowed, or already on the way to the login
         rev = null;

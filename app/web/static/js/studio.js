@@ -1,12 +1,13 @@
 // The studio page comes alive: each part starts as soon as Gradio has put its place on the page.
 
 import { showTab, startForm, usePrompt } from "./form.js";
-import { startAdmin } from "./admin.js";
+import { startAccount } from "./account.js";
 import { el, localise, whenThere } from "./dom.js";
 import { Feed } from "./feed.js";
 import { onMe, refreshMe, startHeader } from "./header.js";
 import { followJobs, onJob } from "./live.js";
 import { onService, refreshNotices, startNotices } from "./notices.js";
+import { startRows } from "./rows.js";
 import { t } from "./texts.js";
 import { startToasts } from "./toast.js";
 import { whenDeleted } from "./viewer.js";
@@ -76,7 +77,8 @@ function example(name) {
 startHeader();
 startForm();
 startNotices();
-startAdmin();
+startRows();
+startAccount();
 startToasts();
 whenThere("#canvas", canvas);
 whenThere("#library-page", library);

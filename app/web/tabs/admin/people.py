@@ -9,16 +9,17 @@ import gradio as gr
 from app.auth.policy import Permission
 from app.domain.people import Role, User, quota_text
 from app.flows.people_today import people_today
+from app.flows.sessions import end_sessions_of
 from app.flows.studio import Studio
 from app.flows.users import NewPassword, change_user, create_user, list_users, reset_password
 from app.messages import translate
-from app.web.components import markup, unseen_button
+from app.web.components import markup
 from app.web.handlers import PRIVATE, Click, shown
 from app.web.render import render
+from app.web.tabs.rows import CHOSEN, Rows, row_buttons, tell_how_many
 from app.web.texts import label
 
-CHOSEN: Final = "() => [window.atelier.chosen()]"
-ROW_ACTIONS: Final = ("choose", "reset", "disable", "enable")
+ROW_ACTIONS: Final = ("choose", "reset", "end-sessions", "disable", "enable")
 FIELDS: Final = ("username", "display_name", "department", "role", "quota_daily")
 # Gradio hands over `None` for what no field of a request can be.
 NEW: Final[dict[str, Any]] = {
@@ -51,14 +52,6 @@ class _Desk:
         return [self.heading, *self.fields.values(), self.create, self.save, self.again]
 
 
-@dataclass(frozen=True, slots=True)
-class _Rows:
-    """What the buttons in the table's rows press, and the field that names the row."""
-
-    chosen: gr.Textbox
-    buttons: dict[str, gr.Button]
-
-
 def build(studio: Studio) -> dict[str, Any]:
     """What shows it."""
     with gr.Tab(label("admin.people"), id="people", elem_id="admin-people"), gr.Row(elem_classes="desk"):
@@ -66,7 +59,7 @@ def build(studio: Studio) -> dict[str, Any]:
             table = markup(elem_id="people")
         with gr.Column(scale=0, min_width=320, elem_classes="side-card"):
             desk = _form(table)
-        rows = _Rows(gr.Textbox(visible=False), {name: unseen_button(f"person-{name}") for name in ROW_ACTIONS})
+        rows = row_buttons("person", *ROW_ACTIONS)
     shows = _Shows(studio)
     _wire(studio, desk, shows, rows)
     return {"fn": shows.opened, "outputs": [desk.table, desk.fields["role"]], **PRIVATE}
@@ -135,7 +128,7 @@ def _roles(language: str) -> list[tuple[str, str]]:
     return [(translate(language, f"ui.role.{role}"), role.value) for role in Role]
 
 
-def _wire(studio: Studio, desk: _Desk, shows: _Shows, rows: _Rows) -> None:
+def _wire(studio: Studio, desk: _Desk, shows: _Shows, rows: Rows) -> None:
     @shown(studio, Permission.USER_MANAGE)
     def create(click: Click, *values: object) -> list[Any]:
         body = dict(zip(FIELDS, values, strict=True))
@@ -162,6 +155,11 @@ def _on_rows(studio: Studio, shows: _Shows) -> dict[str, Callable[..., list[Any]
         people = list_users(studio, click.actor, click.origin)
         return shows.after(click, next((each for each in people if each.username == username), None))
 
+    def end_sessions(click: Click, username: str) -> list[Any]:
+        ended = end_sessions_of(studio, click.actor, str(username), click.origin)
+        tell_how_many(click.language, "admin.ended", ended, name=str(username))
+        return choose(click, username)
+
     def reset(click: Click, username: str) -> list[Any]:
         made = reset_password(studio, click.actor, str(username), None, click.origin)
         return shows.after(click, made.user, made)
@@ -172,4 +170,4 @@ def _on_rows(studio: Studio, shows: _Shows) -> dict[str, Callable[..., list[Any]
     def enable(click: Click, username: str) -> list[Any]:
         return shows.after(click, change_user(studio, click.actor, str(username), {"disabled": False}, click.origin))
 
-    return {"choose": choose, "reset": reset, "disable": disable, "enable": enable}
+    return {"choose": choose, "reset": reset, "end-sessions": end_sessions, "disable": disable, "enable": enable}

@@ -1,6 +1,6 @@
 """The queue of everybody: what runs, what waits, pause and cancel."""
 
-from typing import Any, Final
+from typing import Any
 
 import gradio as gr
 
@@ -11,9 +11,8 @@ from app.flows.studio import Studio
 from app.web.components import markup, unseen_button
 from app.web.handlers import PRIVATE, Click, shown
 from app.web.render import render
+from app.web.tabs.rows import CHOSEN
 from app.web.texts import label
-
-CHOSEN: Final = "() => [window.atelier.chosen()]"
 
 
 def build(studio: Studio) -> dict[str, Any]:

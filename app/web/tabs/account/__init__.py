@@ -1,4 +1,6 @@
-"""One's own account: who I am, today's quota, and the way to a new password."""
+"""One's own account: who I am, today's quota, language and password, where I am signed in, my API tokens."""
+
+from typing import Any
 
 import gradio as gr
 
@@ -8,6 +10,7 @@ from app.flows.studio import Studio
 from app.web.components import markup
 from app.web.handlers import PRIVATE, Click, shown
 from app.web.render import render
+from app.web.tabs.account import sessions, tokens
 from app.web.texts import label
 
 
@@ -15,12 +18,18 @@ def build(studio: Studio) -> gr.Tab:
     tab = gr.Tab(label("tab.account"), id="account", elem_id="tab-account", visible=False)
     with tab:
         page = markup(elem_id="account")
+        session_list = sessions.build(studio)
+        desk = tokens.build(studio)
 
-    @shown(studio, Permission.EXAMPLE_READ)
-    def show_account(click: Click) -> str:
-        return _page(click.language, me(studio, click.actor), studio)
+    @shown(studio, Permission.ACCOUNT_MANAGE)
+    def show_account(click: Click) -> list[Any]:
+        """Everything as it is now; a token that was shown before is not shown again."""
+        account = _page(click.language, me(studio, click.actor), studio)
+        return [account, sessions.page(studio, click), tokens.page(studio, click), tokens.FORGOTTEN]
 
-    tab.select(show_account, outputs=[page], **PRIVATE)
+    tab.select(show_account, outputs=[page, session_list, desk.table, desk.secret], **PRIVATE)
+    if isinstance(tab.parent, gr.Tabs):
+        tab.parent.change(None, js=tokens.FORGET, outputs=[desk.secret])
     return tab
 
 

@@ -1,13 +1,15 @@
-// Rows of the admin tables: a button in a row names its subject, then presses the Gradio button that acts on it.
+// What the server renders: a button in a row names its subject, then presses the Gradio button that acts on it.
 
 import { localise, whenThere } from "./dom.js";
 import { t } from "./texts.js";
 import { toast } from "./toast.js";
 
 let chosen = "";
+let armed = null;
+let disarm = () => {};
 window.atelier.chosen = () => chosen;
 
-export function startAdmin() {
+export function startRows() {
   whenThere("#person-heading .is-new", localise);
   document.addEventListener("click", (event) => {
     const button = event.target.closest?.("[data-press]");
@@ -19,18 +21,30 @@ export function startAdmin() {
 
 /** `data-sure` asks for a second press. */
 function press(button) {
-  if (button.dataset.sure && button.dataset.asked !== "yes") {
-    const before = button.textContent;
-    button.dataset.asked = "yes";
-    button.textContent = button.dataset.sure;
-    button.addEventListener("blur", () => {
-      button.dataset.asked = "";
-      button.textContent = before;
-    }, { once: true });
+  const isSure = !button.dataset.sure || button === armed;
+  disarm();
+  if (!isSure) {
+    arm(button);
     return;
   }
   chosen = button.dataset.subject ?? "";
   document.querySelector(button.dataset.press)?.click();
+}
+
+function arm(button) {
+  const before = [...button.childNodes];
+  armed = button;
+  button.replaceChildren(button.dataset.sure);
+  // Safari gives no focus to a button that is clicked, and without focus there is no blur.
+  button.focus();
+  const forget = () => {
+    button.removeEventListener("blur", forget);
+    button.replaceChildren(...before);
+    armed = null;
+    disarm = () => {};
+  };
+  disarm = forget;
+  button.addEventListener("blur", forget);
 }
 
 async function copyText(text) {
