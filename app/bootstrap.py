@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from app.auth import passwords
 from app.auth.rates import Rates
 from app.auth.sessions import Lifetime
 from app.domain.errors import InvalidRequestError
@@ -102,6 +103,7 @@ class House:
 
     def start(self) -> None:
         """Load the model and work on the queue."""
+        passwords.prepare()
         self.studio.engine.start()
         self.dispatcher.start()
         if self.signals is not None:

@@ -128,6 +128,41 @@ def test_a_failed_install_says_so_and_starts_nothing(started: Path) -> None:
     assert "installing requirements.txt failed" in stderr
 
 
+def test_the_scanner_gets_an_environment_of_its_own(started: Path) -> None:
+    (started / "requirements-scan.txt").write_text("-c constraints-scan.txt\n")
+    (started / "constraints-scan.txt").touch()
+    said = ensure(started, "requirements-scan.txt", ".venv-scan")
+    assert "making .venv-scan" in said
+    assert "requirements-scan.txt is installed" in said
+    assert ensure(started, "requirements-scan.txt", ".venv-scan") == ""
+    assert start(started) == (0, "launched --demo\n", "")
+    (started / "constraints-scan.txt").write_text("# newer\n")
+    assert "installing requirements-scan.txt" in ensure(started, "requirements-scan.txt", ".venv-scan")
+    assert start(started) == (0, "launched --demo\n", "")
+
+
+def test_what_a_requirements_file_names_counts_as_installed_with_it(started: Path) -> None:
+    (started / "requirements-dev.txt").write_text("-r requirements.txt\n")
+    (started / "constraints.txt").write_text("# newer\n")
+    assert "requirements-dev.txt is installed" in ensure(started, "requirements-dev.txt")
+    assert start(started) == (0, "launched --demo\n", "")
+
+
+def ensure(checkout: Path, *words: str) -> str:
+    """What `ensure_venv` says on standard error."""
+    script = f"set -euo pipefail; source scripts/venv.sh; ensure_venv {' '.join(words)}"
+    done = subprocess.run(
+        ["bash", "-c", script],
+        cwd=checkout,
+        env={"PATH": os.environ["PATH"], "PIP_NO_INDEX": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "")
+    return done.stderr
+
+
 def test_without_ensurepip_it_says_what_to_install(checkout: Path) -> None:
     code, stdout, stderr = start(checkout, pythons(checkout / "bin", BARE_PYTHON))
     assert (code, stdout) == (1, "")

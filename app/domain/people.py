@@ -137,6 +137,8 @@ def parse_quota(value: object, field: str = "quota_daily") -> int | None:
         return UNLIMITED
     if isinstance(value, str) and re.fullmatch(r"[0-9]{1,7}", value):
         value = int(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_QUOTA:
         return value
     raise InvalidRequestError([FieldError(field, "field.quota", {"max": MAX_QUOTA})])

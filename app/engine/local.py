@@ -14,6 +14,7 @@ from app.engine import wire
 from app.engine.child import Child
 from app.engine.prompts import TokenCounter
 from app.engine.runs import Run, RunTable
+from app.logs import where
 
 log = logging.getLogger(__name__)
 
@@ -143,8 +144,9 @@ class LocalEngine:
         if self._on_change is not None:
             try:
                 self._on_change()
-            except Exception:
-                log.exception("The listener for engine changes failed")
+            except Exception as error:
+                name = type(error).__name__
+                log.error("The listener for engine changes failed: %s", name, exc_info=where(error))
 
     def _supervise(self) -> None:
         """Keep a child alive until `stop`, or until a failure that only a person can mend."""
@@ -180,8 +182,9 @@ class LocalEngine:
         try:
             if grace:
                 failure, was_ready = self._listen(child)
-        except Exception:
-            log.exception("The engine child said something strange")
+        except Exception as error:
+            name = type(error).__name__
+            log.error("The engine child said something strange: %s", name, exc_info=where(error))
         with self._lock:
             self._child = None
             # In one go with the line above: nobody may find the engine ready and no child to run in.

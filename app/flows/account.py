@@ -45,7 +45,7 @@ def change_password(studio: Studio, actor: Principal, old: str, new: str, origin
         studio.store.write(lambda tx: studio.record(tx, event, actor, origin))
         raise InvalidRequestError([FieldError("old", "field.password-wrong")])
     studio.store.write(lambda tx: login_waits.succeeded(tx, key, studio))  # whatever the new one is worth
-    password = parse_password(new, actor.user.username, "new")
+    password = parse_password(new, actor.user.username, "new", context=(actor.user.display_name, actor.user.department))
     if verify_password(password, account.password_hash):
         raise InvalidRequestError([FieldError("new", "field.password-same")])
     password_hash = hash_password(password)

@@ -16,8 +16,11 @@ from app.store.users import Account
 MAX_AGENT: Final = 256
 
 
-def sign_in(studio: Studio, username: str, password: str, origin: Origin) -> str:
-    """The secret of a new session. Raises SignInFailedError, always the same, or RateLimitedError."""
+def sign_in(studio: Studio, username: str, password: str, origin: Origin, *, replaced: Principal | None = None) -> str:
+    """The secret of a new session; the one that `replaced` had in this browser ends.
+
+    Raises SignInFailedError, always the same, or RateLimitedError.
+    """
     name = fold_username(username)
     key = account_key(name)
     account = studio.store.read(lambda tx: tx.users.by_name(name)) if USERNAME.fullmatch(name) else None
@@ -35,7 +38,11 @@ def sign_in(studio: Studio, username: str, password: str, origin: Origin) -> str
         _note(studio, LoginFailed(subject=shown, reason=reason), origin)
         raise SignInFailedError
     rehashed = hash_password(password) if needs_rehash(account.password_hash) else None
-    return studio.store.write(lambda tx: _open_session(studio, tx, account, rehashed, origin))
+    secret = new_secret()
+    studio.store.write(lambda tx: _open_session(studio, tx, account, rehashed, secret, origin))
+    if replaced is not None:
+        _end_replaced(studio, replaced)
+    return secret
 
 
 def sign_out(studio: Studio, actor: Principal, origin: Origin) -> None:
@@ -51,6 +58,20 @@ def sign_out(studio: Studio, actor: Principal, origin: Origin) -> None:
     studio.identity_changed(actor.user_id)
 
 
+def _end_replaced(studio: Studio, replaced: Principal) -> None:
+    """A cookie that was there before a login is worth nothing after it."""
+    if replaced.session_id is None:
+        return
+    session_id = replaced.session_id
+
+    def work(tx: Transaction) -> None:
+        tx.sessions.end(session_id)
+        tx.service.announce()
+
+    studio.store.write(work)
+    studio.identity_changed(replaced.user_id)
+
+
 def _reason_to_refuse(account: Account | None, password: str) -> str:
     if account is None:
         spend_the_time(password)
@@ -60,14 +81,16 @@ def _reason_to_refuse(account: Account | None, password: str) -> str:
     return "disabled" if account.user.disabled_at is not None else ""
 
 
-def _open_session(studio: Studio, tx: Transaction, account: Account, rehashed: str | None, origin: Origin) -> str:
+def _open_session(
+    studio: Studio, tx: Transaction, account: Account, rehashed: str | None, secret: str, origin: Origin
+) -> None:
     """The account may have changed while the password was checked: it is read again, and locked."""
     now, current = studio.clock.now(), tx.users.get(account.user.id, lock=True)
     if current is None or current.user.disabled_at is not None or current.password_hash != account.password_hash:
         raise SignInFailedError
     if rehashed is not None:
         tx.users.change(account.user.id, {"password_hash": rehashed})
-    secret, lifetime = new_secret(), studio.lifetimes[current.user.role]
+    lifetime = studio.lifetimes[current.user.role]
     login_waits.succeeded(tx, account_key(current.user.username), studio)
     tx.sessions.purge(now)
     tx.sessions.add(
@@ -83,7 +106,6 @@ def _open_session(studio: Studio, tx: Transaction, account: Account, rehashed: s
     )
     actor = Principal(user=current.user, limits=current.limits)
     studio.record(tx, LoggedIn(subject=account.user.username), actor, origin)
-    return secret
 
 
 def _note(studio: Studio, event: Event, origin: Origin) -> None:

@@ -20,6 +20,7 @@ from app.scheduler.progress import Progress
 from app.store.transaction import Store, Transaction
 
 CONSOLE_ID: Final = 0
+REFUSALS_TOLD: Final = 600
 NOWHERE: Final = Origin()
 
 
@@ -66,7 +67,12 @@ class Studio:
             raise
 
     def refused(self, actor: Principal, error: StudioError, what: str, origin: Origin, subject: str = "") -> None:
-        """Write a refusal in a transaction of its own: the refused action's one is gone."""
+        """Write a refusal in a transaction of its own: the refused action's one is gone.
+
+        So many a minute for each person: whoever hammers at a closed door must not fill the database.
+        """
+        if not self.rates.count("refusals-told", str(actor.user_id), REFUSALS_TOLD):
+            return
         event = Refused(subject=subject, what=what, code=error.code)
         self.store.write(lambda tx: self.record(tx, event, actor, origin))
 

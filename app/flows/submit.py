@@ -13,7 +13,7 @@ from app.domain.errors import (
     EngineUnavailableError,
     FieldError,
     InvalidRequestError,
-    NotFoundError,
+    NotAuthenticatedError,
     QuotaExceededError,
     TooManyJobsError,
 )
@@ -96,7 +96,7 @@ def _still_allowed(tx: Transaction, actor: Principal) -> Principal:
     """The account as it is now, locked: a role or quota changed a moment ago counts."""
     account = tx.users.get(actor.user_id, lock=True)
     if account is None or account.user.disabled_at is not None:
-        raise NotFoundError
+        raise NotAuthenticatedError
     actor = replace(actor, user=account.user, limits=account.limits)
     require(actor, Permission.JOB_CREATE)
     return actor

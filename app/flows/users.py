@@ -129,7 +129,9 @@ def reset_password(
 ) -> NewPassword:
     """Set a new password; the user's sessions and tokens end. Raises NotFoundError or InvalidRequestError."""
     studio.permit(actor, Permission.USER_MANAGE, origin, username[:64])
-    chosen = random_password() if password is None else parse_password(password, username)
+    known = studio.store.read(lambda tx: existing(tx, username)).user
+    words = (known.display_name, known.department)
+    chosen = random_password() if password is None else parse_password(password, username, context=words)
     password_hash = hash_password(chosen)
 
     def work(tx: Transaction) -> tuple[User, str]:
@@ -161,20 +163,28 @@ def _parse_new(body: Mapping[str, object]) -> tuple[dict[str, Any], str | None]:
         if field not in body:
             raise InvalidRequestError([FieldError(field, "field.required")])
     username = parse_username(body["username"])
+    display_name = _label(body, "display_name") or username
+    department = _label(body, "department")
     given = body.get("password")
-    password = None if given is None else parse_password(given, username)
+    words = (display_name, department)
+    password = None if given is None else parse_password(given, username, context=words)
     must_change = body.get("must_change", password is None)
     if not isinstance(must_change, bool):
         raise InvalidRequestError([FieldError("must_change", "field.boolean")])
     values = {
         "username": username,
-        "display_name": parse_label(body.get("display_name") or username, "display_name"),
-        "department": parse_label(body.get("department") or "", "department"),
+        "display_name": display_name,
+        "department": department,
         "role": parse_role(body["role"]).value,
         "quota_daily": parse_quota(body.get("quota_daily", "default")),
         "must_change_password": must_change or password is None,
     }
     return values, password
+
+
+def _label(body: Mapping[str, object], field: str) -> str:
+    """What is not given, or null, is empty; what is no text is refused."""
+    return "" if body.get(field) is None else parse_label(body[field], field)
 
 
 def _parse_changes(body: Mapping[str, object]) -> dict[str, Any]:

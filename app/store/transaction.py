@@ -89,7 +89,7 @@ class Store:
                     threading.Event().wait(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - jitter
                     continue
                 if _is_away(error):
-                    log.error("database unavailable: %s", type(error.orig).__name__)  # noqa: TRY400 - no statement
+                    log.error("database unavailable: %s", type(error.orig).__name__)
                     raise UnavailableError("error.database-unavailable") from None
                 raise
             except PoolTimeoutError:

@@ -56,7 +56,7 @@ def _route(path: str, by_method: Mapping[str, Endpoint]) -> Route:
         except StudioError as error:
             return problem_of(error, visitor_of(request).language)
         except Exception as error:
-            log.error("%s %s: %s", method, path, type(error).__name__, exc_info=where(error))  # noqa: TRY400
+            log.error("%s %s: %s", method, path, type(error).__name__, exc_info=where(error))
             return problem("internal-error", visitor_of(request).language)
 
     return Route(path, answer, methods=list(by_method), name=path)

@@ -93,7 +93,7 @@ class Guard:
         except Exception as error:
             # The last border: the server would log the error with its text, which may quote a prompt.
             name = type(error).__name__
-            logger.error("%s %s: %s", scope["method"], shown_path(scope), name, exc_info=where(error))  # noqa: TRY400
+            logger.error("%s %s: %s", scope["method"], shown_path(scope), name, exc_info=where(error))
             if not log.status:
                 await problem("internal-error", visitor.language)(scope, receive, log.send)
         return visitor

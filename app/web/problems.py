@@ -56,7 +56,8 @@ def problem(code: str, language: str, *, detail: str = "", extra: dict[str, Any]
         "code": code,
         **(extra or {}),
     }
-    return Response(json.dumps(document, ensure_ascii=False), status, NO_STORE, "application/problem+json")
+    headers = NO_STORE | ({"www-authenticate": "Bearer"} if code == "not-authenticated" else {})
+    return Response(json.dumps(document, ensure_ascii=False), status, headers, "application/problem+json")
 
 
 def problem_of(error: StudioError, language: str) -> Response:
@@ -67,6 +68,4 @@ def problem_of(error: StudioError, language: str) -> Response:
     response = problem(error.code, language, detail=error_text(language, error), extra=extra)
     if isinstance(error, QuotaExceededError | RateLimitedError):
         response.headers["retry-after"] = str(error.retry_after)
-    if error.code == "not-authenticated":
-        response.headers["www-authenticate"] = "Bearer"
     return response

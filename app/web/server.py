@@ -19,6 +19,7 @@ from app.flows.studio import Studio
 from app.web.api import http_problem
 from app.web.documents import StudioDocument
 from app.web.guard import Guard
+from app.web.headers import inner_path
 from app.web.identity import visitor_of
 from app.web.ownership import Ownership
 from app.web.page import build_page, mount_options
@@ -30,6 +31,7 @@ from app.web.streams import EndingStreams
 
 STATIC: Final = Path(__file__).parent / "static"
 METHODS: Final = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
+ALLOWED: Final = {"/login": "GET, HEAD, POST", "/logout": "POST"}
 # Above 40, or Gradio shares Starlette's own threads and a slow page blocks everything.
 GRADIO_THREADS: Final = 64
 GRADIO_SESSIONS: Final = 500
@@ -52,7 +54,7 @@ def routed_app(studio: Studio, page: gr.Blocks, *, root_path: str) -> FastAPI:
     app.include_router(account.router(studio))
     app.router.routes.extend([*outputs.routes(studio), *health.routes(studio)])
     # Gradio has routes of the same names: whatever is not ours at these addresses ends here.
-    app.router.routes.extend(Route(path, _wrong_method, methods=METHODS) for path in ("/login", "/logout"))
+    app.router.routes.extend(Route(path, _wrong_method, methods=METHODS) for path in ALLOWED)
     app.router.routes.append(Mount("/api/v1", api_v1(studio)))
     for prefix in ("/api", "/v1", "/outputs", "/account", "/auth"):
         app.router.routes.append(Mount(prefix, _nothing_here))
@@ -100,7 +102,9 @@ def _username(request: Request) -> str | None:
 
 
 async def _wrong_method(request: Request) -> Response:
-    return problem("method-not-allowed", visitor_of(request).language)
+    response = problem("method-not-allowed", visitor_of(request).language)
+    response.headers["allow"] = ALLOWED[inner_path(request.scope)]
+    return response
 
 
 async def _nothing_here(scope: Scope, receive: Receive, send: Send) -> None:

@@ -11,6 +11,7 @@ import transformers
 from app.engine.core.devices import Device
 from app.engine.core.failures import LoadError
 from app.engine.core.pipeline import Pipeline
+from app.logs import where
 
 log = logging.getLogger(__name__)
 
@@ -33,8 +34,8 @@ def load_pipeline(folder: Path, device: Device) -> Pipeline:
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise LoadError("engine.out-of-memory", retry=True, device=device.label) from error
     except Exception as error:
-        # The libraries find wrong content in many ways, and none has a name of its own.
-        log.exception("The model in %s cannot be loaded", folder)
+        # The libraries find wrong content in many ways, and none has a name of its own. Their text quotes no person.
+        log.error("The model in %s cannot be loaded: %s", folder, error, exc_info=where(error))
         raise LoadError("engine.broken-model", folder=str(folder), detail=type(error).__name__) from error
     pipeline.set_progress_bar_config(disable=True)
     return cast("Pipeline", pipeline)

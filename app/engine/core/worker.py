@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, NoReturn, cast
 from app.domain.ports import EngineCancelledError, EngineEvent, EngineRunError
 from app.engine import wire
 from app.engine.core.failures import LoadError
+from app.logs import where
 
 if TYPE_CHECKING:
     from app.engine.core.pipeline import Painter
@@ -41,7 +42,8 @@ class Worker:
             self._say(wire.LoadFailed(error.reason, error.params, error.retry))
             _leave(FAILED)
         except Exception as error:
-            log.exception("The engine could not load")
+            # With its text: nobody has written a prompt yet.
+            log.error("The engine could not load: %s", error, exc_info=where(error))
             self._say(wire.LoadFailed("engine.load-failed", {"detail": type(error).__name__}, retry=False))
             _leave(FAILED)
         self._say(wire.Ready())
@@ -111,8 +113,9 @@ class Worker:
             return wire.RunCancelled(run_id)
         except EngineRunError as error:
             return wire.RunFailed(run_id, error.code)
-        except Exception:
-            log.exception("The device is lost: this process ends")
+        except Exception as error:
+            name = type(error).__name__
+            log.error("The device is lost, this process ends: %s", name, exc_info=where(error))
             _leave(FAILED)
         finally:
             self._cancelled.discard(run_id)

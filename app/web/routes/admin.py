@@ -1,16 +1,21 @@
-"""`/api/v1/admin`: what administrators do, each flow asking for its own permission."""
+"""`/api/v1/admin` and the document of the API: what administrators do, each flow asking for its own permission."""
 
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final
 
 from starlette.responses import Response
 
+from app.auth.policy import Permission
 from app.flows import audit_trail, queue_control, users
 from app.flows.studio import Studio
 from app.flows.views import audit_json, queue_json, user_json
 from app.web.api import Call, json_answer
 from app.web.bodies import json_object, limit_of
+from app.web.openapi import document
 from app.web.threads import in_thread
+
+Endpoint = Callable[[Studio, Call], Awaitable[Response]]
 
 
 async def get_users(studio: Studio, call: Call) -> Response:
@@ -66,12 +71,31 @@ async def post_queue(steer: queue_control.Steer, studio: Studio, call: Call) -> 
     return await get_queue(studio, call)
 
 
-ENDPOINTS: Final = (
-    ("GET", "/admin/users", get_users),
-    ("POST", "/admin/users", post_user),
-    ("PATCH", "/admin/users/{username}", patch_user),
-    ("GET", "/admin/audit", get_audit),
-    ("GET", "/admin/queue", get_queue),
-    ("POST", "/admin/queue/pause", partial(post_queue, queue_control.pause)),
-    ("POST", "/admin/queue/resume", partial(post_queue, queue_control.resume)),
+async def get_document(studio: Studio, call: Call) -> Response:
+    del studio
+    return json_answer(document(call.root))
+
+
+def _permitted(permission: Permission, endpoint: Endpoint) -> Endpoint:
+    """Whoever may not is refused before anything of the request is read, and the trail tells."""
+
+    async def answer(studio: Studio, call: Call) -> Response:
+        await in_thread(studio.permit, call.actor, permission, call.origin)
+        return await endpoint(studio, call)
+
+    return answer
+
+
+ENDPOINTS: Final = tuple(
+    (method, path, _permitted(permission, endpoint))
+    for method, path, permission, endpoint in (
+        ("GET", "/admin/users", Permission.USER_MANAGE, get_users),
+        ("POST", "/admin/users", Permission.USER_MANAGE, post_user),
+        ("PATCH", "/admin/users/{username}", Permission.USER_MANAGE, patch_user),
+        ("GET", "/admin/audit", Permission.AUDIT_READ, get_audit),
+        ("GET", "/admin/queue", Permission.QUEUE_MANAGE, get_queue),
+        ("POST", "/admin/queue/pause", Permission.QUEUE_MANAGE, partial(post_queue, queue_control.pause)),
+        ("POST", "/admin/queue/resume", Permission.QUEUE_MANAGE, partial(post_queue, queue_control.resume)),
+        ("GET", "/openapi.json", Permission.SERVICE_INSPECT, get_document),
+    )
 )

@@ -1,7 +1,6 @@
 """`/api/v1`: the same flows as the page, for scripts."""
 
 from functools import partial
-from typing import Final
 
 import anyio
 from starlette.applications import Starlette
@@ -10,16 +9,14 @@ from starlette.responses import Response
 
 from app.domain.errors import FieldError, InvalidRequestError, NotAuthenticatedError, NotFoundError
 from app.domain.jobs import JobState
-from app.flows import account, cancel, gallery, jobs, sign_in, submit
+from app.flows import account, cancel, gallery, jobs, submit
+from app.flows.identify import role_now
 from app.flows.studio import Studio
 from app.flows.views import image_json, job_json, me_json
-from app.web.api import Call, http_problem, json_answer, route
+from app.web.api import DEFAULT_WAIT, MAX_WAIT, Call, http_problem, json_answer, routes
 from app.web.bodies import json_object, limit_of, whole_number
 from app.web.routes import admin
 from app.web.threads import in_thread
-
-MAX_WAIT: Final = 55
-DEFAULT_WAIT: Final = 25
 
 
 def api_v1(studio: Studio) -> Starlette:
@@ -37,8 +34,8 @@ def api_v1(studio: Studio) -> Starlette:
         ("DELETE", "/images/{id}", delete_image),
         *admin.ENDPOINTS,
     )
-    routes = [route(method, path, partial(endpoint, studio)) for method, path, endpoint in endpoints]
-    return Starlette(routes=routes, exception_handlers={HTTPException: http_problem})
+    bound = [(method, path, partial(endpoint, studio)) for method, path, endpoint in endpoints]
+    return Starlette(routes=routes(bound), exception_handlers={HTTPException: http_problem})
 
 
 async def get_me(studio: Studio, call: Call) -> Response:
@@ -89,9 +86,12 @@ async def get_events(studio: Studio, call: Call) -> Response:
         await studio.progress.wait(call.actor.user_id, news.version, left)
         if studio.progress.closed:
             break
-        # Whatever woke us may have ended this very session.
-        if not await in_thread(sign_in.is_still_there, studio, call.actor):
+        # Whatever woke us may have ended this very session, or changed what it may see from the next request on.
+        role = await in_thread(role_now, studio, call.actor)
+        if role is None:
             raise NotAuthenticatedError
+        if role is not call.actor.user.role:
+            break
         news = await in_thread(jobs.changes, studio, call.actor, since, call.origin)
     rev = news.rev if news.jobs or since is None or not news.known else since
     return json_answer({"rev": rev, "jobs": [job_json(each, call.language) for each in news.jobs]})

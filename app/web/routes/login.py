@@ -44,7 +44,8 @@ def router(studio: Studio) -> APIRouter:
         wanted: Annotated[str, Form(alias="next")] = "/",
     ) -> Response:
         try:
-            secret = await in_thread(sign_in, studio, username, password, visitor_of(request).origin)
+            visitor = visitor_of(request)
+            secret = await in_thread(sign_in, studio, username, password, visitor.origin, replaced=visitor.actor)
         except StudioError as error:
             return login_page(request, wanted, username, error)
         response = RedirectResponse(local_path(wanted, _root(request)), SEE_OTHER)
@@ -58,6 +59,8 @@ def router(studio: Studio) -> APIRouter:
             await in_thread(sign_out, studio, visitor.actor, visitor.origin)
         response = RedirectResponse(f"{_root(request)}/login", SEE_OTHER)
         clear_session(response, request)
+        # What the browser keeps of the page and of pictures; not "cookies", which would forget the language too.
+        response.headers["clear-site-data"] = '"cache", "storage"'
         return response
 
     return routes

@@ -1,0 +1,76 @@
+"""What requests may bring, within the limits that the domain checks."""
+
+from typing import Final
+
+from app.auth.passwords import MAX_LENGTH, MIN_LENGTH
+from app.domain.generation import (
+    DEFAULT_SIDE,
+    DEFAULT_STEPS,
+    MAX_COUNT,
+    MAX_GUIDANCE,
+    MAX_PROMPT,
+    MAX_PROMPT_TOKENS,
+    MAX_SIDE,
+    MAX_STEPS,
+    MIN_SIDE,
+    SEEDS,
+    SIDE_STEP,
+)
+from app.domain.people import DEVICE_NAMES, MAX_LABEL, MAX_QUOTA, USERNAME, Role
+from app.web.openapi.schema import Schema, flag, number, one_of, or_null, request, text, whole
+
+_SIDE: Final = whole(
+    MIN_SIDE, MAX_SIDE, "Pixels; the role may allow less, also by default", multipleOf=SIDE_STEP, default=DEFAULT_SIDE
+)
+_LABEL: Final = text("No control or bidi characters", maxLength=MAX_LABEL)
+_QUOTA: Final = {
+    "description": "Pictures a day; `default` is the role's",
+    "anyOf": [
+        whole(0, MAX_QUOTA),
+        text(enum=["default", "unlimited"]),
+        text("The number as text", pattern="^[0-9]{1,7}$"),
+    ],
+}
+
+BODIES: Final[dict[str, Schema]] = {
+    "JobRequest": request(
+        "What to make; null is as good as leaving out where it is allowed",
+        ["prompt"],
+        prompt=text(
+            f"Not all blank, no control characters, at most {MAX_PROMPT_TOKENS} tokens",
+            minLength=1,
+            maxLength=MAX_PROMPT,
+        ),
+        negative_prompt=or_null(text("Heard with guidance above 0 only", maxLength=MAX_PROMPT, default="")),
+        width=_SIDE,
+        height=_SIDE,
+        steps=whole(1, MAX_STEPS, "The role may allow less, also by default", default=DEFAULT_STEPS),
+        guidance_scale=number(0, MAX_GUIDANCE, default=0.0),
+        seed=or_null(whole(0, SEEDS - 1, "Random without")),
+        count=whole(1, MAX_COUNT, "Pictures; the role may allow less", default=1),
+        exact=flag(default=False),
+    ),
+    "NewUser": request(
+        "An account to make",
+        ["username", "password", "role"],
+        username=text(
+            "No reserved device name",
+            pattern=f"^{USERNAME.pattern}$",
+            **{"not": {"pattern": rf"\.$|^({'|'.join(sorted(DEVICE_NAMES))})(\.|$)"}},
+        ),
+        password=text("Not a common one; counted in NFC", minLength=MIN_LENGTH, maxLength=MAX_LENGTH),
+        role=one_of(Role),
+        department=or_null({**_LABEL, "default": ""}),
+        display_name=or_null({**_LABEL, "description": "As `department`; without one the user name"}),
+        quota_daily={**_QUOTA, "default": "default"},
+        must_change=flag("Whether the password must be changed at the first login", default=False),
+    ),
+    "UserChange": request(
+        "What to change; what is left out stays",
+        role=one_of(Role),
+        department=_LABEL,
+        display_name=_LABEL,
+        quota_daily=_QUOTA,
+        disabled=flag("Ends the sessions and cancels what waits and runs"),
+    ),
+}

@@ -1,0 +1,174 @@
+"""The operations. A test holds them against the routes that the application has."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from app.web.openapi.answers import TO_LOGIN, json_of, responses
+from app.web.openapi.parameters import use
+from app.web.openapi.schema import ref
+
+Operation = dict[str, Any]
+
+
+def paths() -> dict[str, Any]:
+    tagged = {
+        "account": _account(),
+        "jobs": _jobs(),
+        "images": _images(),
+        "admin": {**_people(), **_administration()},
+    }
+    for_all = {"parameters": use("AcceptLanguage")}
+    return {path: for_all | _tagged(tag, item) for tag, items in tagged.items() for path, item in items.items()}
+
+
+def _tagged(tag: str, item: dict[str, Operation]) -> dict[str, Operation]:
+    return {method: {"tags": [tag], **operation} for method, operation in item.items()}
+
+
+def _account() -> dict[str, dict[str, Operation]]:
+    me = _get("getMe", "Who I am, what I may, what is left today", {"200": json_of(ref("Me"))})
+    return {"/me": {"get": me}}
+
+
+def _jobs() -> dict[str, dict[str, Operation]]:
+    submit = _unsafe(
+        "createJob",
+        "Ask for pictures",
+        {"202": json_of(ref("Job"), "Queued"), "200": json_of(ref("Job"), "The job that this key made before")},
+        [
+            "not-permitted",
+            "conflict",
+            "unsupported-media-type",
+            "invalid-request",
+            "quota-exceeded",
+            "too-many-jobs",
+            "rate-limited",
+            "engine-unavailable",
+        ],
+        parameters=["IdempotencyKey"],
+        body="JobRequest",
+    )
+    listed = _get(
+        "listJobs",
+        "Own jobs, newest first",
+        {"200": json_of(ref("JobPage"))},
+        ["not-permitted", "invalid-request"],
+        parameters=["State", "Cursor", "Limit"],
+    )
+    one = _get("getJob", "One job", {"200": json_of(ref("Job"))}, ["not-permitted", "not-found"], parameters=["Id"])
+    cancel = _unsafe(
+        "cancelJob",
+        "Cancel, within one denoising step; `conflict` if it has ended",
+        {"200": json_of(ref("Job"))},
+        ["not-permitted", "not-found", "conflict"],
+        parameters=["Id"],
+    )
+    events = _get(
+        "getEvents",
+        "Long poll: what changed for me since `since`; nothing new is the same `rev` and no job",
+        {"200": json_of(ref("Events"))},
+        ["not-permitted", "invalid-request"],
+        parameters=["Since", "Wait"],
+    )
+    return {
+        "/jobs": {"get": listed, "post": submit},
+        "/jobs/{id}": {"get": one, "delete": cancel},
+        "/events": {"get": events},
+    }
+
+
+def _images() -> dict[str, dict[str, Operation]]:
+    listed = _get(
+        "listImages",
+        "Own pictures, newest first",
+        {"200": json_of(ref("ImagePage"))},
+        ["not-permitted", "invalid-request"],
+        parameters=["Cursor", "Limit"],
+    )
+    one = _get(
+        "getImage", "One picture", {"200": json_of(ref("Image"))}, ["not-permitted", "not-found"], parameters=["Id"]
+    )
+    gone = _unsafe(
+        "deleteImage",
+        "Into the bin: not found from then on",
+        {"204": {"description": "Done"}},
+        ["not-permitted", "not-found"],
+        parameters=["Id"],
+    )
+    return {
+        "/images": {"get": listed},
+        "/images/{id}": {"get": one, "delete": gone},
+    }
+
+
+def _people() -> dict[str, dict[str, Operation]]:
+    listed = _get(
+        "listUsers",
+        "All accounts, oldest first",
+        {"200": json_of(ref("UserPage"))},
+        ["not-permitted", "invalid-request"],
+        parameters=["Cursor", "Limit"],
+    )
+    made = _unsafe(
+        "createUser",
+        "Make an account; `conflict` if the name is taken",
+        {"201": json_of(ref("User"), "Made")},
+        ["not-permitted", "conflict", "unsupported-media-type", "invalid-request"],
+        body="NewUser",
+    )
+    changed = _unsafe(
+        "changeUser",
+        "Change an account; `conflict` for the last administrator",
+        {"200": json_of(ref("User"))},
+        ["not-permitted", "not-found", "conflict", "unsupported-media-type", "invalid-request"],
+        parameters=["Username"],
+        body="UserChange",
+    )
+    return {
+        "/admin/users": {"get": listed, "post": made},
+        "/admin/users/{username}": {"patch": changed},
+    }
+
+
+def _administration() -> dict[str, dict[str, Operation]]:
+    queue = {"200": json_of(ref("Queue"))}
+    trail = _get(
+        "listAuditEvents",
+        "The audit trail, newest first",
+        {"200": json_of(ref("AuditPage"))},
+        ["not-permitted", "invalid-request"],
+        parameters=["Actor", "Action", "From", "To", "Cursor", "Limit"],
+    )
+    shown = _get("getQueue", "The queue of all", queue, ["not-permitted"])
+    paused = _unsafe("pauseQueue", "Start nothing new; jobs are accepted and wait", queue, ["not-permitted"])
+    resumed = _unsafe("resumeQueue", "Start jobs again", queue, ["not-permitted"])
+    this = _get("getDocument", "This document", {"200": json_of({"type": "object"})}, ["not-permitted"])
+    return {
+        "/admin/audit": {"get": trail},
+        "/admin/queue": {"get": shown},
+        "/admin/queue/pause": {"post": paused},
+        "/admin/queue/resume": {"post": resumed},
+        "/openapi.json": {"get": this},
+    }
+
+
+def _get(
+    name: str, summary: str, given: dict[str, Any], codes: Iterable[str] = (), *, parameters: Iterable[str] = ()
+) -> Operation:
+    made = {"operationId": name, "summary": summary, "responses": responses({**given, "303": TO_LOGIN}, codes)}
+    return {**made, "parameters": use(*parameters)}
+
+
+def _unsafe(
+    name: str,
+    summary: str,
+    given: dict[str, Any],
+    codes: Iterable[str],
+    *,
+    parameters: Iterable[str] = (),
+    body: str = "",
+) -> Operation:
+    made = {"operationId": name, "summary": summary, "responses": responses(given, ["cross-site", *codes])}
+    if body:
+        made["requestBody"] = {"required": True, "content": {"application/json": {"schema": ref(body)}}}
+    return {**made, "parameters": use(*parameters)}

@@ -1,0 +1,96 @@
+"""A whole house on a temporary SQLite database, whose limits and waits never get in the way of a measurement."""
+
+import socket
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+from unittest.mock import create_autospec
+
+import uvicorn
+
+from app.auth.rates import Rates
+from app.bootstrap import build, make_folders, prepare
+from app.domain.people import Origin
+from app.flows.studio import Studio, console
+from app.flows.users import create_user
+from app.settings import load
+
+PASSWORD: Final = "a password of the bench"  # noqa: S105 - of accounts that live for a moment
+
+
+class LeapingClock:
+    """Every `turn` is longer than any wait after wrong passwords."""
+
+    def __init__(self) -> None:
+        self._moment = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        return self._moment
+
+    def turn(self) -> None:
+        self._moment += timedelta(hours=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """The house's studio, with its clock."""
+
+    studio: Studio
+    clock: LeapingClock
+
+    def members(self, count: int) -> list[str]:
+        """The names of new accounts."""
+        names = [f"member{number}" for number in range(count)]
+        for name in names:
+            body = {"username": name, "password": PASSWORD, "role": "member", "must_change": False}
+            create_user(self.studio, console(self.clock.now()), body, Origin())
+        return names
+
+
+@contextmanager
+def rooms() -> Iterator[Rooms]:
+    """Migrated and ready; no engine and no dispatcher run."""
+    with tempfile.TemporaryDirectory(prefix="atelier-bench-") as folder:
+        places = {name: Path(folder) / name for name in ("data_dir", "outputs_dir", "models_dir")}
+        settings = load(**places, database_url="", redis_url="", model="demo", admin_password=PASSWORD)
+        make_folders(settings)
+        house = build(settings)
+        prepare(house, settings)
+        clock = LeapingClock()
+        # Does nothing, whatever it is asked: the work is measured, not its limits.
+        no_rates = create_autospec(Rates, instance=True)
+        try:
+            yield Rooms(replace(house.studio, clock=clock, rates=no_rates), clock)
+        finally:
+            house.close()
+
+
+@contextmanager
+def served(studio: Studio) -> Iterator[int]:
+    """The whole web application on the port of a real socket, in a thread of this process."""
+    from app.cli.serve import prepare_environment
+    from app.web.quick_import import without_interface_files
+
+    with tempfile.TemporaryDirectory(prefix="atelier-bench-") as folder:
+        prepare_environment(Path(folder))
+        with without_interface_files():
+            from app.web.server import build_app
+
+        app = build_app(studio, root_path="", trusted_proxies="")
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
+        # Named as TCP, or asyncio leaves Nagle's algorithm on and every answer waits 40 ms for an acknowledgement.
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as bound:
+            bound.bind(("127.0.0.1", 0))
+            bound.listen()
+            thread = threading.Thread(target=server.run, args=([bound],), name="web")
+            thread.start()
+            try:
+                yield bound.getsockname()[1]
+            finally:
+                server.should_exit = True
+                thread.join()
