@@ -10,8 +10,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+from app.auth.throttle import ADDRESS_LADDER, FREE_FAILURES, LONGEST_WAIT, SITE_CEILING
+from app.auth.tokens import MAX_DAYS, MOST_ALIVE
 from app.cli.flags import readme_table
+from app.flows.studio import REFUSALS_TOLD
 from app.messages.catalogue import LANGUAGES, catalogue
+from app.web.ownership import MOST_WAITING
 from tests.engine.waiting import wait_for
 from tests.houses import PASSWORD
 from tests.serving import ROOT, free_port, places
@@ -31,6 +35,34 @@ def test_the_readme_lists_the_flags_that_the_program_has() -> None:
 def test_every_link_to_a_file_leads_to_one(document: Path) -> None:
     links = re.findall(r"\]\(([^)#:]+)\)", document.read_text(encoding="utf-8"))
     assert [link for link in links if not (document.parent / link).exists()] == []
+
+
+def test_every_proof_in_the_security_scorecard_is_a_test_that_exists() -> None:
+    named = set(re.findall(r"`(test_\w+)`", (ROOT / "docs/SECURITY.md").read_text(encoding="utf-8")))
+    written = {
+        name
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for name in re.findall(r"^def (test_\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    assert len(named) > 40
+    assert named - written == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("{} free, then", FREE_FAILURES),
+        ("at most {} minutes", int(LONGEST_WAIT.total_seconds() // 60)),
+        ("{} a minute | memory", SITE_CEILING),
+        ("20 in 1 minute, 40 in 10, 80 in {}", ADDRESS_LADDER[-1][1]),
+        ("| {} | memory |", MOST_WAITING),
+        ("| {} a minute | memory, or Redis |", REFUSALS_TOLD),
+        ("{} working ones", MOST_ALIVE),
+        ("{} at most", MAX_DAYS),
+    ],
+)
+def test_the_limits_that_the_security_page_names_are_those_of_the_code(text: str, number: int) -> None:
+    assert text.format(number) in (ROOT / "docs/SECURITY.md").read_text(encoding="utf-8")
 
 
 def test_both_languages_have_the_same_texts_with_the_same_parameters() -> None:

@@ -6,9 +6,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from passlib.hash import argon2
 
 from app.auth.throttle import FREE_FAILURES
-from app.domain.errors import ConflictError, NotFoundError, QuotaExceededError, RateLimitedError, SignInFailedError
+from app.domain.errors import (
+    ConflictError,
+    NotFoundError,
+    NotPermittedError,
+    QuotaExceededError,
+    RateLimitedError,
+    SignInFailedError,
+)
 from app.domain.people import Origin, Principal
 from app.flows.account import change_password
 from app.flows.identify import still_stands, who_has_session, who_has_token
@@ -70,7 +78,7 @@ def test_only_own_live_sessions_are_listed_and_ended(building: Building) -> None
 
 def test_an_administrator_ends_a_users_sessions_and_a_member_nobodys(building: Building) -> None:
     mei, bob = building.person("mei"), building.person("bob")
-    with pytest.raises(Exception, match="not-permitted"):
+    with pytest.raises(NotPermittedError):
         end_sessions_of(building.studio, bob, "mei", ORIGIN)
     assert still_stands(building.studio, mei)
     assert end_sessions_of(building.studio, building.console(), "mei", ORIGIN) == 1
@@ -100,6 +108,19 @@ def test_a_password_changed_or_account_disabled_while_it_was_checked_opens_nothi
     raced = replace(studio, store=DisabledMeanwhile())  # type: ignore[arg-type]
     with pytest.raises(SignInFailedError):
         sign_in(raced, "mei", PASSWORD, ORIGIN)
+
+
+def test_a_login_renews_a_hash_of_older_parameters(light: Building) -> None:
+    light.person("mei")
+    old = argon2.using(type="ID", memory_cost=8 * 1024, time_cost=1, parallelism=1).hash(PASSWORD)  # type: ignore[no-untyped-call]
+    account = light.studio.store.read(lambda tx: tx.users.by_name("mei"))
+    assert account is not None
+    light.studio.store.write(lambda tx: tx.users.change(account.user.id, {"password_hash": old}))
+    assert sign_in(light.studio, "mei", PASSWORD, ORIGIN)
+    renewed = light.studio.store.read(lambda tx: tx.users.by_name("mei"))
+    assert renewed is not None
+    assert renewed.password_hash.startswith("$argon2id$v=19$m=47104,t=1,p=1$")
+    assert sign_in(light.studio, "mei", PASSWORD, ORIGIN)
 
 
 def test_waits_outlive_a_restart_and_end_by_themselves(empty_database_url: str, tmp_path: Path) -> None:
@@ -268,3 +289,15 @@ def test_more_jobs_a_minute_than_the_role_allows_are_refused_before_anything_is_
             building.click(script)
         with pytest.raises(RateLimitedError):
             building.click(script)
+
+
+def test_whoever_hammers_at_a_closed_door_does_not_fill_the_trail(
+    light: Building, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.flows.studio.REFUSALS_TOLD", 3)
+    mei, bob = light.person("mei"), light.person("bob")
+    for actor in (*[mei] * 9, bob):
+        with pytest.raises(NotPermittedError):
+            end_sessions_of(light.studio, actor, "bob", ORIGIN)
+    assert light.actions().count(("mei", "access:refused", "refused")) == 3
+    assert light.actions().count(("bob", "access:refused", "refused")) == 1

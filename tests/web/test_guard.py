@@ -147,6 +147,22 @@ def test_wrong_names_and_wrong_passwords_get_one_and_the_same_answer_and_then_a_
         assert right.status_code == 429
 
 
+def test_a_new_login_gets_a_new_session_and_ends_the_one_that_the_browser_had(live: Live) -> None:
+    token_of(live, "guard-fixed")
+    form = {"username": "guard-fixed", "password": PASSWORD}
+    with live.browser_of("guard-fixed") as browser:
+        before = browser.cookies["atelier_session"]
+        assert browser.post("/login", data={**form, "password": "not this one"}).status_code == 401
+        assert browser.get("/api/v1/me").status_code == 200
+        assert browser.post("/login", data=form).status_code == 303
+        assert browser.cookies["atelier_session"] != before
+        assert browser.get("/api/v1/me").status_code == 200
+    # What an attacker may have planted, or kept, is worth nothing.
+    for cookie in (before, "x" * 43, ""):
+        with httpx.Client(base_url=live.url, headers={"Cookie": f"atelier_session={cookie}"}) as replay:
+            assert replay.get("/api/v1/me").status_code == 401
+
+
 def test_signing_out_ends_the_session_on_the_server(live: Live) -> None:
     token_of(live, "guard-out")
     with live.browser_of("guard-out") as browser:

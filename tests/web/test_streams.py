@@ -5,16 +5,20 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 import pytest
 
+from app.bootstrap import build
 from app.flows.account import change_password
 from app.flows.identify import who_has_session
 from app.flows.sessions import end_own_sessions, end_session, end_sessions_of, list_sessions
-from app.flows.studio import NOWHERE
+from app.flows.studio import NOWHERE, Studio
 from app.flows.tokens import revoke_token
 from app.flows.users import change_user, reset_password
+from app.settings import load
+from tests.engine.fake_engine import FakeEngine
 from tests.houses import PASSWORD
 from tests.live import Live
 
@@ -96,6 +100,25 @@ def test_a_long_poll_ends_within_a_second(live: Live, end: Callable[[Live, str],
         assert time.monotonic() - began < SECONDS
         # Whoever got another role is still signed in: the next request is answered by the new one.
         assert statuses == [200 if end is demote else 401]
+
+
+@contextmanager
+def another_process(live: Live, folder: Path) -> Iterator[Studio]:
+    """The same database without this server's memory, as the command line has it."""
+    house = build(load(database_url=live.house.database.url.render_as_string(), data_dir=folder), engine=FakeEngine())
+    try:
+        yield house.studio
+    finally:
+        house.close()
+
+
+def test_what_another_process_changes_ends_a_stream_within_a_second_too(live: Live, tmp_path: Path) -> None:
+    live.person("stream-cli")
+    with live.browser_of("stream-cli") as browser, another_process(live, tmp_path) as studio:
+        with open_stream(browser) as until_ended:
+            change_user(studio, live.admin(), "stream-cli", {"disabled": True}, NOWHERE)
+            assert until_ended() < SECONDS
+        assert browser.get("/api/v1/me").status_code == 401
 
 
 def test_the_stream_of_a_revoked_token_ends_and_that_of_another_goes_on(live: Live) -> None:
