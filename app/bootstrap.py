@@ -1,5 +1,6 @@
 """Composition root: the only file that names concrete adapters."""
 
+import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -258,9 +259,14 @@ def _make_folder(folder: Path, mode: int) -> None:
         raise ConfigurationError(f"{folder} cannot be used: {error.strerror}") from None
 
 
+def installation(settings: Settings) -> str:
+    """A name for the database that tells nothing of it: what keeps several installations on one Redis apart."""
+    return hashlib.sha256((settings.database_url or str(settings.data_dir.resolve())).encode()).hexdigest()[:16]
+
+
 def _rates(settings: Settings) -> Rates:
     try:
-        return Rates(settings.redis_url)
+        return Rates(settings.redis_url, installation(settings))
     except ValueError:
         raise ConfigurationError("redis_url: this is not a Redis address") from None
 
@@ -269,7 +275,7 @@ def _signals(settings: Settings, watcher: Watcher) -> RedisSignals | None:
     if not settings.redis_url:
         return None
     try:
-        return RedisSignals(settings.redis_url, settings.database_url or str(settings.data_dir), watcher.look_quietly)
+        return RedisSignals(settings.redis_url, installation(settings), watcher.look_quietly)
     except ValueError:
         raise ConfigurationError("redis_url: this is not a Redis address") from None
 

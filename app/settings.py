@@ -68,9 +68,11 @@ class Settings(BaseSettings):
     session_lifetime: str = Field(
         "guest=1d member=7d admin=1d", description="a session ends after so long at most, by role"
     )
-    member_quota_daily: int = Field(50, ge=-1, description="pictures a day of a member by default; -1 unlimited")
-    member_jobs_per_minute: int = Field(120, ge=1, le=100_000, description="jobs a minute of a member's page or token")
-    admin_jobs_per_minute: int = Field(300, ge=1, le=100_000, description="jobs a minute of an administrator's")
+    member_quota_daily: int = Field(50, ge=-1, description="pictures a day of a member (first start); -1 unlimited")
+    member_jobs_per_minute: int = Field(120, ge=1, le=100_000, description="jobs a minute of a member (first start)")
+    admin_jobs_per_minute: int = Field(
+        300, ge=1, le=100_000, description="jobs a minute of an administrator (first start)"
+    )
     access_log: bool = Field(default=True, description="log each request: path without query, never a body")
     admin_username: str = Field("admin", description="name of the first administrator")
     admin_password: SecretStr | None = Field(None, description="password of the first administrator")

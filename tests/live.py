@@ -42,7 +42,7 @@ class Live:
         create_user(self.house.studio, self.admin(), body, NOWHERE)
 
     def token(self, name: str, *scopes: str) -> str:
-        body = {"name": "test", "scopes": scopes, "expires_days": 1}
+        body = {"name": "test", "scopes": scopes or None, "expires_days": 1}
         return create_token(self.house.studio, self.admin(), name, body, NOWHERE).token
 
     def client(self, token: str = "", **headers: str) -> httpx.Client:
@@ -84,7 +84,14 @@ def live_server(folder: Path, **settings: object) -> Iterator[Live]:
         prepare(house, loaded)
         app = build_app(house.studio, root_path=loaded.root_path, trusted_proxies=loaded.trusted_proxies)
         config = uvicorn.Config(
-            app, port=0, log_config=None, access_log=False, proxy_headers=False, timeout_graceful_shutdown=1, ws="none"
+            app,
+            port=0,
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=1,
+            ws="none",
         )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, daemon=True)

@@ -12,6 +12,8 @@ class Permission(StrEnum):
 
     EXAMPLE_READ = "example:read"
     ACCOUNT_MANAGE = "account:manage"
+    # One's own sessions and tokens.
+    CREDENTIAL_MANAGE = "credential:manage"
     JOB_CREATE = "job:create"
     JOB_READ = "job:read"
     JOB_CANCEL = "job:cancel"
@@ -25,7 +27,7 @@ class Permission(StrEnum):
     SERVICE_INSPECT = "service:inspect"
 
 
-_GUEST: Final = frozenset({Permission.EXAMPLE_READ, Permission.ACCOUNT_MANAGE})
+_GUEST: Final = frozenset({Permission.EXAMPLE_READ, Permission.ACCOUNT_MANAGE, Permission.CREDENTIAL_MANAGE})
 _MEMBER: Final = _GUEST | {
     Permission.JOB_CREATE,
     Permission.JOB_READ,
@@ -47,6 +49,9 @@ SCOPES: Final = {
 def permissions(actor: Principal) -> frozenset[Permission]:
     """What this principal may do: the role's grants, narrowed by the token's scopes."""
     granted = GRANTS[actor.user.role]
+    if actor.token_id is not None:
+        # A token that makes tokens would outlive its own end, addresses and quota.
+        granted -= {Permission.CREDENTIAL_MANAGE}
     if actor.scopes is None:
         return granted
     return granted & frozenset().union(*(SCOPES[scope] for scope in actor.scopes))

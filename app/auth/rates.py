@@ -1,14 +1,15 @@
-"""How often somebody may do something: moving windows in memory, or in Redis for several servers."""
+"""How often somebody may do something: sliding windows in memory, or in Redis for several servers."""
 
 import logging
 import math
+import threading
 import time
 from collections.abc import Callable
 from typing import Final, TypeVar
 
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage, RedisStorage
-from limits.strategies import MovingWindowRateLimiter
+from limits.strategies import SlidingWindowCounterRateLimiter
 from redis.exceptions import RedisError
 
 from app.domain.errors import RateLimitedError
@@ -23,16 +24,17 @@ QUIET_SECONDS: Final = 5.0
 class Rates:
     """Thread-safe. Redis that is away is replaced by this process's memory: never by no limit."""
 
-    def __init__(self, redis_url: str = "") -> None:
-        """Raises ValueError for a Redis address that is none."""
-        self._local = MovingWindowRateLimiter(MemoryStorage())
-        self._shared: MovingWindowRateLimiter | None = None
+    def __init__(self, redis_url: str = "", installation: str = "") -> None:
+        """`installation` keeps those that share a Redis apart. Raises ValueError for a Redis address that is none."""
+        self._lock = threading.Lock()
+        self._local = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._shared: SlidingWindowCounterRateLimiter | None = None
         self._quiet_until = 0.0
         if redis_url:
             storage = RedisStorage(
-                redis_url, key_prefix="atelier", socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT
+                redis_url, key_prefix=f"atelier:{installation}", socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT
             )
-            self._shared = MovingWindowRateLimiter(storage)
+            self._shared = SlidingWindowCounterRateLimiter(storage)
 
     def spend(self, what: str, who: str, most: int, minutes: int = 1) -> None:
         """Count one use. Raises RateLimitedError when there were `most` within the last `minutes` already."""
@@ -55,11 +57,13 @@ class Rates:
         resets_at = self._ask(lambda limiter: limiter.get_window_stats(item, what, who)).reset_time
         return RateLimitedError(retry_after=max(1, math.ceil(resets_at - time.time())))
 
-    def _ask(self, question: Callable[[MovingWindowRateLimiter], Answer]) -> Answer:
+    def _ask(self, question: Callable[[SlidingWindowCounterRateLimiter], Answer]) -> Answer:
         if self._shared is not None and time.monotonic() >= self._quiet_until:
             try:
                 return question(self._shared)
             except RedisError as error:
                 self._quiet_until = time.monotonic() + QUIET_SECONDS
                 log.warning("Redis cannot be reached (%s); rates are counted here alone", type(error).__name__)
-        return question(self._local)
+        # One at a time: the library's own counting lets some of many at once go to waste.
+        with self._lock:
+            return question(self._local)

@@ -11,6 +11,7 @@ LONGEST_WAIT: Final = timedelta(minutes=15)
 FORGET_AFTER: Final = timedelta(hours=1)
 # Failures of one address, within a window of minutes: more than an office mistypes, ever longer waits for the rest.
 ADDRESS_LADDER: Final = ((20, 1), (40, 10), (80, 60))
+HOUSEHOLD: Final = 64
 # Failures of everybody together, a minute.
 SITE_CEILING: Final = 300
 
@@ -38,8 +39,9 @@ def still_to_wait(known: Failures | None, now: datetime) -> timedelta:
 
 
 def one_more(known: Failures | None, now: datetime) -> Failures:
-    fresh = known is not None and now - known.last < FORGET_AFTER
-    return Failures(known.count + 1 if known is not None and fresh else 1, now)
+    if known is None or now - known.last >= FORGET_AFTER:
+        return Failures(1, now)
+    return Failures(known.count + 1, now)
 
 
 def account_key(name: str) -> str:
@@ -51,9 +53,16 @@ def account_key(name: str) -> str:
     return hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:6]
 
 
-def is_keyed(address: str) -> bool:
-    """Whether failures are counted by this address. Behind a tunnel everybody comes from the loopback."""
+def network_of(address: str) -> str:
+    """What failures are counted by: an address, or the network that one household has of IPv6.
+
+    Empty for the loopback: behind a tunnel, or a proxy that nobody told us of, everybody comes from there.
+    """
     try:
-        return not ipaddress.ip_address(address).is_loopback
+        peer = ipaddress.ip_address(address)
     except ValueError:
-        return False
+        return ""
+    if peer.is_loopback:
+        return ""
+    prefix = HOUSEHOLD if peer.version == 6 else peer.max_prefixlen  # noqa: PLR2004 - of the protocol
+    return str(ipaddress.ip_network((peer, prefix), strict=False))

@@ -8,6 +8,7 @@ import secrets
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 PREFIX: Final = "atl"
@@ -15,6 +16,8 @@ DEFAULT_DAYS: Final = 30
 MAX_DAYS: Final = 365
 MAX_NETWORKS: Final = 16
 MOST_ALIVE: Final = 100
+MAPPED_BITS: Final = 96  # of an IPv6 address that carries one of IPv4
+KEPT_AFTER_THE_END: Final = timedelta(days=90)
 _FORM: Final = re.compile(r"atl_([0-9a-f]{12})_([A-Za-z0-9_-]{43})([0-9a-f]{8})")
 
 
@@ -51,6 +54,10 @@ def matches(parts: TokenParts, stored_hash: str) -> bool:
 def parse_network(text: str) -> str:
     """An address or a network, in its shortest form. Raises ValueError for anything else, or for everybody."""
     network = ipaddress.ip_network(text.strip(), strict=False)
+    if isinstance(network, ipaddress.IPv6Network) and (mapped := network.network_address.ipv4_mapped) is not None:
+        if network.prefixlen < MAPPED_BITS:
+            raise ValueError
+        network = ipaddress.ip_network((mapped, network.prefixlen - MAPPED_BITS), strict=False)
     if network.prefixlen == 0:
         raise ValueError
     single = network.prefixlen == network.max_prefixlen
@@ -65,8 +72,6 @@ def may_come_from(networks: Sequence[str], address: str) -> bool:
         peer = ipaddress.ip_address(address)
     except ValueError:
         return False
-    if isinstance(peer, ipaddress.IPv6Address) and peer.ipv4_mapped is not None:
-        peer = peer.ipv4_mapped
     return any(peer in ipaddress.ip_network(network) for network in networks)
 
 

@@ -30,7 +30,7 @@ def token_create(  # noqa: PLR0913 - the options of the verb
     from app.flows.tokens import create_token
     from app.flows.views import token_json
 
-    body: dict[str, object] = {"name": name, "scopes": scope, "expires_days": expires_days}
+    body: dict[str, object] = {"name": name, "scopes": scope or None, "expires_days": expires_days}
     body |= {"addresses": address, "quota_daily": quota_daily}
     made = create_token(desk.studio, desk.actor, username, body, NOWHERE)
     said = text("said.token-created", username=username, until=desk.local(made.row.expires_at))

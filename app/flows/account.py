@@ -8,7 +8,8 @@ from app.auth.policy import Permission, permissions
 from app.domain.errors import FieldError, InvalidRequestError, NotFoundError
 from app.domain.people import Origin, Principal
 from app.flows import login_waits
-from app.flows.studio import NOWHERE, Studio
+from app.flows.identify import require_standing
+from app.flows.studio import Studio
 from app.quota.ledger import Balance
 from app.quota.service import balance
 from app.store.transaction import Transaction
@@ -36,7 +37,7 @@ def change_password(studio: Studio, actor: Principal, old: str, new: str, origin
     """
     studio.permit(actor, Permission.ACCOUNT_MANAGE, origin)
     key = f"change/{actor.user_id}"
-    login_waits.attempt(studio, key, NOWHERE)  # the account's own waits are enough: somebody has signed in
+    login_waits.attempt(studio, key)  # the account's own waits are enough: somebody has signed in
     account = studio.store.read(lambda tx: tx.users.get(actor.user_id))
     if account is None:
         raise NotFoundError
@@ -51,6 +52,7 @@ def change_password(studio: Studio, actor: Principal, old: str, new: str, origin
     password_hash = hash_password(password)
 
     def work(tx: Transaction) -> None:
+        require_standing(studio, tx, actor)
         tx.users.change(actor.user_id, {"password_hash": password_hash, "must_change_password": False})
         tx.sessions.end_of_user(actor.user_id, but=actor.session_id)
         tx.service.announce()

@@ -7,17 +7,21 @@ from typing import Final
 from app.audit.events import TokenFirstUsed, TokenRefused
 from app.auth import tokens
 from app.auth.sessions import Times, is_alive, secret_hash, worth_noting
+from app.domain.errors import NotAuthenticatedError
 from app.domain.people import Origin, Principal, Role
-from app.flows.studio import Studio
+from app.flows.studio import CONSOLE_ID, Studio
 from app.store.identity import SessionRow, TokenRow
 from app.store.transaction import Transaction
 from app.store.users import Account
 
-REFUSALS_TOLD: Final = "token-refusals-told"
+STRAYED: Final = "strayed-tokens-told"
 
 
-def who_has_session(studio: Studio, secret: str) -> Principal | None:
-    """The person behind a session cookie; None when the session has ended or the account is disabled."""
+def who_has_session(studio: Studio, secret: str, *, is_use: bool = True) -> Principal | None:
+    """The person behind a session cookie; None when the session has ended or the account is disabled.
+
+    `is_use`: whether somebody did something, or a page that was left open asks by itself.
+    """
     now = studio.clock.now()
 
     def work(tx: Transaction) -> tuple[Principal, SessionRow] | None:
@@ -31,8 +35,8 @@ def who_has_session(studio: Studio, secret: str) -> Principal | None:
     if found is None:
         return None
     actor, row = found
-    if worth_noting(now, row.last_seen_at):
-        studio.store.write(lambda tx: tx.sessions.seen(row.id, now))
+    if is_use and worth_noting(now, row.last_seen_at):
+        studio.store.write(lambda tx: tx.sessions.seen(row.id, row.last_seen_at, now))
     return actor
 
 
@@ -60,7 +64,7 @@ def who_has_token(studio: Studio, token: str, origin: Origin) -> Principal | Non
         return None
     actor, row = found
     if not tokens.may_come_from(row.addresses, origin.ip_address):
-        if studio.rates.count(REFUSALS_TOLD, row.id, 1):
+        if studio.rates.count(STRAYED, row.id, 1):
             event = TokenRefused(subject=actor.user.username, token_id=row.id)
             studio.store.write(lambda tx: studio.record(tx, event, actor, origin))
         return None
@@ -74,24 +78,38 @@ def role_now(studio: Studio, actor: Principal) -> Role | None:
 
     Asked again while an answer waits or streams.
     """
-    now = studio.clock.now()
-
-    def work(tx: Transaction) -> Role | None:
-        current = _principal(tx.users.get(actor.user_id))
-        if current is None:
-            return None
-        if actor.token_id is not None:
-            token = tx.tokens.get(actor.token_id)
-            return current.user.role if token is not None and _is_valid(token, now) else None
-        session = None if actor.session_id is None else tx.sessions.get(actor.session_id)
-        return current.user.role if session and _is_alive(studio, session, current, now) else None
-
-    return studio.store.read(work)
+    return studio.store.read(lambda tx: _role_in(studio, tx, actor))
 
 
 def still_stands(studio: Studio, actor: Principal) -> bool:
     """Whether what proved the actor is still worth the same."""
     return role_now(studio, actor) is actor.user.role
+
+
+def require_standing(studio: Studio, tx: Transaction, actor: Principal) -> None:
+    """Lock the actor's account; raises NotAuthenticatedError if what proved the actor ended before this transaction.
+
+    For what outlives a session: a new password, a new token. The console needs no proof.
+    """
+    if actor.user_id == CONSOLE_ID:
+        return
+    if _role_in(studio, tx, actor, lock=True) is None:
+        raise NotAuthenticatedError
+
+
+def times_of(row: SessionRow) -> Times:
+    return Times(created=row.created_at, last_seen=row.last_seen_at, expires=row.expires_at)
+
+
+def _role_in(studio: Studio, tx: Transaction, actor: Principal, *, lock: bool = False) -> Role | None:
+    now, current = studio.clock.now(), _principal(tx.users.get(actor.user_id, lock=lock))
+    if current is None:
+        return None
+    if actor.token_id is not None:
+        token = tx.tokens.get(actor.token_id)
+        return current.user.role if token is not None and _is_valid(token, now) else None
+    session = None if actor.session_id is None else tx.sessions.get(actor.session_id)
+    return current.user.role if session and _is_alive(studio, session, current, now) else None
 
 
 def _principal(account: Account | None) -> Principal | None:
@@ -101,8 +119,7 @@ def _principal(account: Account | None) -> Principal | None:
 
 
 def _is_alive(studio: Studio, row: SessionRow, actor: Principal, now: datetime) -> bool:
-    times = Times(created=row.created_at, last_seen=row.last_seen_at, expires=row.expires_at)
-    return is_alive(now, times, studio.lifetimes[actor.user.role])
+    return is_alive(now, times_of(row), studio.lifetimes[actor.user.role])
 
 
 def _is_valid(row: TokenRow, now: datetime) -> bool:

@@ -4,9 +4,10 @@ from typing import Final
 
 from app.audit.events import SessionsEnded
 from app.auth.policy import Permission
-from app.auth.sessions import Times, is_alive
+from app.auth.sessions import is_alive
 from app.domain.errors import NotFoundError
 from app.domain.people import Origin, Principal
+from app.flows.identify import times_of
 from app.flows.studio import Studio
 from app.flows.users import existing
 from app.store.identity import SessionRow
@@ -19,15 +20,15 @@ LONGEST_ID: Final = 18
 
 def list_sessions(studio: Studio, actor: Principal, origin: Origin) -> tuple[SessionRow, ...]:
     """One's own that are alive; the one that was used last comes first."""
-    studio.permit(actor, Permission.ACCOUNT_MANAGE, origin)
+    studio.permit(actor, Permission.CREDENTIAL_MANAGE, origin)
     now, lifetime = studio.clock.now(), studio.lifetimes[actor.user.role]
     rows = studio.store.read(lambda tx: tx.sessions.of_user(actor.user_id))
-    return tuple(row for row in rows if is_alive(now, _times(row), lifetime))
+    return tuple(row for row in rows if is_alive(now, times_of(row), lifetime))
 
 
 def end_session(studio: Studio, actor: Principal, session_id: str, origin: Origin) -> None:
     """End one of one's own sessions, also the one that asks. Raises NotFoundError for any other."""
-    studio.permit(actor, Permission.ACCOUNT_MANAGE, origin)
+    studio.permit(actor, Permission.CREDENTIAL_MANAGE, origin)
     number = int(session_id) if session_id.isascii() and session_id.isdecimal() and len(session_id) < LONGEST_ID else 0
 
     def work(tx: Transaction) -> None:
@@ -43,7 +44,7 @@ def end_session(studio: Studio, actor: Principal, session_id: str, origin: Origi
 
 def end_own_sessions(studio: Studio, actor: Principal, origin: Origin, *, others_only: bool) -> int:
     """End one's own sessions, all or all but the one that asks; how many ended."""
-    studio.permit(actor, Permission.ACCOUNT_MANAGE, origin)
+    studio.permit(actor, Permission.CREDENTIAL_MANAGE, origin)
 
     def work(tx: Transaction) -> int:
         ended = tx.sessions.end_of_user(actor.user_id, but=actor.session_id if others_only else None)
@@ -71,7 +72,3 @@ def end_sessions_of(studio: Studio, actor: Principal, username: str, origin: Ori
     user_id, ended = studio.store.write(work)
     studio.identity_changed(user_id)
     return ended
-
-
-def _times(row: SessionRow) -> Times:
-    return Times(created=row.created_at, last_seen=row.last_seen_at, expires=row.expires_at)

@@ -6,7 +6,7 @@ from app.audit.events import Event, LoggedIn, LoggedOut, LoginFailed, LoginThrot
 from app.auth.passwords import hash_password, needs_rehash, spend_the_time, verify_password
 from app.auth.sessions import new_secret, secret_hash
 from app.auth.throttle import account_key
-from app.domain.errors import RateLimitedError, SignInFailedError
+from app.domain.errors import SignInFailedError
 from app.domain.people import USERNAME, Origin, Principal, fold_username
 from app.flows import login_waits
 from app.flows.studio import Studio
@@ -27,9 +27,10 @@ def sign_in(studio: Studio, username: str, password: str, origin: Origin, *, rep
     # People type their password into this field by mistake: only the name of an account reaches the trail.
     shown = "" if account is None else account.user.username
     try:
-        login_waits.attempt(studio, key, origin)
-    except RateLimitedError as error:
-        if login_waits.is_news(studio, key):
+        login_waits.require_from(studio, origin)
+        login_waits.attempt(studio, key)
+    except login_waits.TooSoonError as error:
+        if login_waits.is_news(studio, error):
             _note(studio, LoginThrottled(subject=shown, retry_after=error.retry_after), origin)
         raise
     reason = _reason_to_refuse(account, password)
@@ -39,9 +40,16 @@ def sign_in(studio: Studio, username: str, password: str, origin: Origin, *, rep
         raise SignInFailedError
     rehashed = hash_password(password) if needs_rehash(account.password_hash) else None
     secret = new_secret()
-    studio.store.write(lambda tx: _open_session(studio, tx, account, rehashed, secret, origin))
+
+    def work(tx: Transaction) -> None:
+        _open_session(studio, tx, account, rehashed, secret, origin)
+        if replaced is not None and replaced.session_id is not None:
+            tx.sessions.end(replaced.session_id)
+            tx.service.announce()
+
+    studio.store.write(work)
     if replaced is not None:
-        _end_replaced(studio, replaced)
+        studio.identity_changed(replaced.user_id)
     return secret
 
 
@@ -56,20 +64,6 @@ def sign_out(studio: Studio, actor: Principal, origin: Origin) -> None:
 
     studio.store.write(work)
     studio.identity_changed(actor.user_id)
-
-
-def _end_replaced(studio: Studio, replaced: Principal) -> None:
-    """A cookie that was there before a login is worth nothing after it."""
-    if replaced.session_id is None:
-        return
-    session_id = replaced.session_id
-
-    def work(tx: Transaction) -> None:
-        tx.sessions.end(session_id)
-        tx.service.announce()
-
-    studio.store.write(work)
-    studio.identity_changed(replaced.user_id)
 
 
 def _reason_to_refuse(account: Account | None, password: str) -> str:

@@ -11,6 +11,7 @@ from app.auth import tokens
 from app.auth.policy import Permission
 from app.domain.errors import ConflictError, FieldError, InvalidRequestError, NotFoundError, printable
 from app.domain.people import MAX_QUOTA, USERNAME, Origin, Principal, Scope, parse_label
+from app.flows.identify import require_standing
 from app.flows.studio import Studio
 from app.store.identity import TokenRow
 from app.store.transaction import Transaction
@@ -41,12 +42,12 @@ class _Wanted:
 def create_token(
     studio: Studio, actor: Principal, username: str, body: Mapping[str, object], origin: Origin
 ) -> NewToken:
-    """Make a token out of FIELDS, of which only `name` is needed: `scopes` (a list; none: whatever the owner may),
+    """Make a token out of FIELDS, of which only `name` is needed: `scopes` (a list, or None: whatever the owner may),
     `expires_days`, `addresses` (networks it may come from), `quota_daily` (pictures a day of the owner's).
 
     Raises InvalidRequestError or NotFoundError.
     """
-    studio.permit(actor, Permission.ACCOUNT_MANAGE, origin, username[:64])
+    studio.permit(actor, Permission.CREDENTIAL_MANAGE, origin, username[:64])
     wanted = _parse(body)
     owner_id = _owner(studio, actor, username, origin)
     token, parts = tokens.mint()
@@ -71,6 +72,9 @@ def create_token(
     )
 
     def work(tx: Transaction) -> TokenRow:
+        require_standing(studio, tx, actor)
+        tx.users.get(owner_id, lock=True)
+        tx.tokens.purge(owner_id, now - tokens.KEPT_AFTER_THE_END)
         if tx.tokens.alive(owner_id, now) >= tokens.MOST_ALIVE:
             raise ConflictError("error.too-many-tokens", most=tokens.MOST_ALIVE)
         row = tx.tokens.add(values, wanted.scopes, wanted.addresses)
@@ -82,14 +86,14 @@ def create_token(
 
 def list_tokens(studio: Studio, actor: Principal, username: str, origin: Origin) -> tuple[TokenRow, ...]:
     """Newest first. The rows hold no secret, only its hash."""
-    studio.permit(actor, Permission.ACCOUNT_MANAGE, origin, username[:64])
+    studio.permit(actor, Permission.CREDENTIAL_MANAGE, origin, username[:64])
     owner_id = _owner(studio, actor, username, origin)
     return studio.store.read(lambda tx: tx.tokens.of_user(owner_id))
 
 
 def revoke_token(studio: Studio, actor: Principal, token_id: str, origin: Origin) -> None:
     """Raises NotFoundError for a token that is not alive, or somebody else's."""
-    studio.permit(actor, Permission.ACCOUNT_MANAGE, origin, token_id[:12])
+    studio.permit(actor, Permission.CREDENTIAL_MANAGE, origin, token_id[:12])
     row = studio.store.read(lambda tx: tx.tokens.get(token_id)) if token_id.isalnum() else None
     if row is None:
         raise NotFoundError
@@ -131,10 +135,12 @@ def _parse(body: Mapping[str, object]) -> _Wanted:
 
 
 def _parse_scopes(value: object) -> frozenset[Scope] | None:
-    given = value or ()
-    if not isinstance(given, list | tuple) or set(map(str, given)) - {scope.value for scope in Scope}:
+    """None: whatever the owner may. An empty list is no choice, and must not be read as all."""
+    if value is None:
+        return None
+    if not isinstance(value, list | tuple) or not value or set(map(str, value)) - {scope.value for scope in Scope}:
         raise InvalidRequestError([FieldError("scopes", "field.scope", {"scopes": ", ".join(Scope)})])
-    return frozenset(Scope(str(scope)) for scope in given) or None
+    return frozenset(Scope(str(scope)) for scope in value)
 
 
 def _parse_addresses(value: object) -> tuple[str, ...]:

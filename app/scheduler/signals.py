@@ -1,6 +1,5 @@
 """Tells other processes at once that something changed, through Redis. Losing Redis loses nothing: they also poll."""
 
-import hashlib
 import logging
 import threading
 import time
@@ -16,12 +15,12 @@ RETRY_SECONDS: Final = 5.0
 
 
 class RedisSignals:
-    """One channel for one database. `on_signal` is called from the listening thread."""
+    """One channel for one installation. `on_signal` is called from the listening thread."""
 
-    def __init__(self, redis_url: str, database_url: str, on_signal: Callable[[], None]) -> None:
+    def __init__(self, redis_url: str, installation: str, on_signal: Callable[[], None]) -> None:
         """Raises ValueError for an address that is none."""
         self._client = redis.Redis.from_url(redis_url, socket_connect_timeout=TIMEOUT, socket_timeout=TIMEOUT)
-        self._channel = f"atelier:{hashlib.sha256(database_url.encode()).hexdigest()[:16]}:changed"
+        self._channel = f"atelier:{installation}:changed"
         self._on_signal = on_signal
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None

@@ -68,8 +68,10 @@ class Sessions(Repository):
         query = select(sessions).where(sessions.c.user_id == user_id).order_by(sessions.c.last_seen_at.desc())
         return tuple(_session(row) for row in self._connection.execute(query.limit(MOST_SHOWN)))
 
-    def seen(self, session_id: int, at: datetime) -> None:
-        self._connection.execute(update(sessions).where(sessions.c.id == session_id).values(last_seen_at=at))
+    def seen(self, session_id: int, before: datetime, at: datetime) -> None:
+        """Of many requests at once, one moves it on from `before`."""
+        unmoved = (sessions.c.id == session_id) & (sessions.c.last_seen_at <= before)
+        self._connection.execute(update(sessions).where(unmoved).values(last_seen_at=at))
 
     def end(self, session_id: int) -> bool:
         """Whether it was there."""
@@ -108,6 +110,11 @@ class ApiTokens(Repository):
         """How many of the user's tokens work."""
         ours = (api_tokens.c.user_id == user_id) & api_tokens.c.revoked_at.is_(None) & (api_tokens.c.expires_at > now)
         return self._connection.scalar(select(func.count()).select_from(api_tokens).where(ours)) or 0
+
+    def purge(self, user_id: int, ended_before: datetime) -> None:
+        """Forget what ended long ago; jobs keep the token's id."""
+        ended = (api_tokens.c.revoked_at < ended_before) | (api_tokens.c.expires_at < ended_before)
+        self._connection.execute(delete(api_tokens).where(api_tokens.c.user_id == user_id, ended))
 
     def used(self, token_id: str, before: datetime | None, at: datetime) -> bool:
         """Whether this call moved the last use on from `before`: of two at once, one does."""

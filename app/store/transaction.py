@@ -27,7 +27,8 @@ Answer = TypeVar("Answer")
 ATTEMPTS: Final = 6
 # PostgreSQL: serialization failure, deadlock. MariaDB: lock wait timeout, deadlock, record changed since read.
 RETRY_SQLSTATES: Final = frozenset({"40001", "40P01"})
-RETRY_ERRNOS: Final = frozenset({1020, 1205, 1213})
+# 1305: the savepoint is gone, with the whole transaction, because of one of them.
+RETRY_ERRNOS: Final = frozenset({1020, 1205, 1213, 1305})
 # MariaDB's driver calls a violated CHECK an operational error.
 CHECK_FAILED: Final = 4025
 

@@ -35,8 +35,10 @@ class Claims:
         """Whether all of them are that user's; those that nobody has become so. All or none."""
         wanted = set(names)
         with self._lock:
+            self._forget_old(now, user_id)
             if any(self._owners.get(name, user_id) != user_id for name in wanted):
-                self._forget_old(now)
+                for other in list(self._of_user):
+                    self._forget_old(now, other)
                 if any(self._owners.get(name, user_id) != user_id for name in wanted):
                     return False
             mine = self._of_user.setdefault(user_id, OrderedDict())
@@ -48,12 +50,12 @@ class Claims:
                 del self._owners[mine.popitem(last=False)[0]]
         return True
 
-    def _forget_old(self, now: datetime) -> None:
-        for user_id, mine in list(self._of_user.items()):
-            while mine and now - next(iter(mine.values())) > KEPT:
-                del self._owners[mine.popitem(last=False)[0]]
-            if not mine:
-                del self._of_user[user_id]
+    def _forget_old(self, now: datetime, user_id: int) -> None:
+        mine = self._of_user.get(user_id, OrderedDict())
+        while mine and now - next(iter(mine.values())) > KEPT:
+            del self._owners[mine.popitem(last=False)[0]]
+        if not mine:
+            self._of_user.pop(user_id, None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from app.web.cookies import session_secret
 from app.web.headers import STUDIO, inner_path, with_headers
 from app.web.identity import Visitor
 from app.web.problems import problem, problem_of
-from app.web.proxies import Proxies
+from app.web.proxies import Proxies, plain_address
 from app.web.threads import in_thread
 
 logger = logging.getLogger(__name__)
@@ -47,6 +47,8 @@ CLOSED: Final = re.compile(
     re.DOTALL,
 )
 WHILE_PASSWORD_MUST_CHANGE: Final = frozenset({"/account/password", "/logout", "/account/language"})
+# What an open page asks without anybody touching it: it must not keep a session from being idle.
+BY_ITSELF: Final = re.compile(r"/(api/v1/events|account/status|gradio_api/(heartbeat/.*|queue/data))")
 # These answer whatever the database does.
 NEEDS_NOBODY: Final = frozenset({"/healthz", "/readyz"})
 REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{8,64}")
@@ -114,7 +116,8 @@ class Guard:
         if kind.lower() == "bearer":
             actor = await in_thread(who_has_token, self.studio, token.strip(), visitor.origin)
         elif (secret := session_secret(connection)) is not None:
-            actor = await in_thread(who_has_session, self.studio, secret)
+            is_use = BY_ITSELF.fullmatch(inner_path(scope)) is None
+            actor = await in_thread(who_has_session, self.studio, secret, is_use=is_use)
         language = actor.user.language if actor and actor.user.language in LANGUAGES else visitor.language
         return Visitor(actor, visitor.origin, language or visitor.language, visitor.nonce)
 
@@ -154,7 +157,7 @@ def _stranger(scope: Scope, *, is_proxy: bool) -> Visitor:
     connection = HTTPConnection(scope)
     given = connection.headers.get("x-request-id", "") if is_proxy else ""
     origin = Origin(
-        ip_address=scope["client"][0] if scope.get("client") else "",
+        ip_address=plain_address(scope["client"][0]) if scope.get("client") else "",
         request_id=given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8),
         user_agent=connection.headers.get("user-agent", "")[:256],
     )

@@ -8,8 +8,9 @@ from typing import Any, Final
 from starlette.datastructures import Headers, QueryParams
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.domain.errors import NotFoundError, RateLimitedError, StudioError, UnsupportedMediaTypeError
+from app.domain.errors import BadRequestError, NotFoundError, RateLimitedError, StudioError, UnsupportedMediaTypeError
 from app.flows.studio import Studio
+from app.web.bodies import limited
 from app.web.claims import Claims, named_in_address, named_in_body
 from app.web.headers import inner_path
 from app.web.identity import Visitor
@@ -19,6 +20,10 @@ GRADIO: Final = "/gradio_api/"
 # One person's events that wait for Gradio; more than every waiting job of a member.
 MOST_WAITING: Final = 60
 RETRY_SECONDS: Final = 2
+# A click carries a form; names are kept in memory, so they are short and few.
+MAX_BODY: Final = 1 << 16
+MOST_NAMES: Final = 8
+LONGEST_NAME: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +42,16 @@ class Ownership:
             return
         path = inner_path(scope)
         names = named_in_address(path, QueryParams(scope["query_string"]))
+        _require_few(names)
         await self._require(visitor, names, "gradio:address")
         if not path.startswith(GRADIO) or scope["method"] != "POST":
             await self.app(scope, receive, send)
             return
         if self.waiting(visitor.actor.user.username) >= MOST_WAITING:
             raise RateLimitedError(retry_after=RETRY_SECONDS)
-        body = await _json_body(scope, receive)
+        body = await _json_body(scope, limited(scope, receive, MAX_BODY))
         named = named_in_body(body)
+        _require_few(named.names)
         if named.has_files:
             # The page takes no files yet, so no path can be an own upload.
             await self._refuse(visitor, "gradio:file")
@@ -81,6 +88,11 @@ class Ownership:
             await send({"type": "http.response.body", "body": bytes(body)})
 
         return send_claimed
+
+
+def _require_few(names: set[str] | frozenset[str]) -> None:
+    if len(names) > MOST_NAMES or any(len(name) > LONGEST_NAME for name in names):
+        raise BadRequestError
 
 
 def _events_in(body: bytes) -> set[str]:

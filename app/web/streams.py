@@ -1,7 +1,7 @@
 """Streams end when the identity that opened them does: a session, a token, a role or an account that changed."""
 
 import asyncio
-import contextlib
+import logging
 from typing import Final
 
 from starlette.datastructures import Headers
@@ -11,8 +11,11 @@ from app.domain.errors import UnavailableError
 from app.domain.people import Principal
 from app.flows.identify import still_stands
 from app.flows.studio import Studio
+from app.logs import where
 from app.web.identity import Visitor
 from app.web.threads import in_thread
+
+log = logging.getLogger(__name__)
 
 # Nobody announces that a time has run out.
 LOOK_SECONDS: Final = 20.0
@@ -58,36 +61,37 @@ class _Stream:
             self._watching = asyncio.create_task(self._watch())
 
     async def receive(self) -> Message:
-        if self._watching is None:
-            return await self._receive()
-        asked, over = asyncio.ensure_future(self._receive()), asyncio.ensure_future(self._over.wait())
-        try:
-            await asyncio.wait({asked, over}, return_when=asyncio.FIRST_COMPLETED)
-            return asked.result() if asked.done() else {"type": "http.disconnect"}
-        finally:
-            for task in (asked, over):
-                task.cancel()
+        # Once the last chunk is out the server itself says that the browser has gone.
+        return {"type": "http.disconnect"} if self._over.is_set() else await self._receive()
 
     async def close(self) -> None:
         if self._watching is not None:
             self._watching.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._watching
+            # Whatever its last word met: the answer is over.
+            await asyncio.gather(self._watching, return_exceptions=True)
 
     async def _watch(self) -> None:
         identities = self._studio.identities
         while True:
             version = identities.version(self._actor.user_id)
-            # A database that is away for a moment ends nothing.
-            with contextlib.suppress(UnavailableError):
-                if identities.closed or not await in_thread(still_stands, self._studio, self._actor):
-                    break
+            if identities.closed or not await self._stands():
+                break
             await identities.wait(self._actor.user_id, version, LOOK_SECONDS)
         async with self._sending:
             if self._over.is_set():
                 return  # it came to its own end meanwhile
             self._over.set()
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _stands(self) -> bool:
+        """A database that is away for a moment ends nothing; whatever else goes wrong must not leave it unwatched."""
+        try:
+            return await in_thread(still_stands, self._studio, self._actor)
+        except UnavailableError:
+            return True
+        except Exception as error:
+            log.error("A stream ends: %s", type(error).__name__, exc_info=where(error))
+            return False
 
 
 def _is_stream(message: Message) -> bool:

@@ -14,7 +14,7 @@ from app.auth.throttle import (
     FREE_FAILURES,
     LONGEST_WAIT,
     Failures,
-    is_keyed,
+    network_of,
     one_more,
     still_to_wait,
     wait_after,
@@ -49,10 +49,18 @@ def test_failures_are_forgotten_after_an_hour_and_begin_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("address", "keyed"), [("10.0.0.1", True), ("2001:db8::1", True), ("127.0.0.1", False), ("::1", False), ("", False)]
+    ("address", "network"),
+    [
+        ("10.0.0.1", "10.0.0.1/32"),
+        ("2001:db8::1:2:3:4", "2001:db8::/64"),
+        ("127.0.0.1", ""),
+        ("::1", ""),
+        ("", ""),
+        ("a", ""),
+    ],
 )
-def test_whoever_comes_through_a_tunnel_is_not_counted_by_address(address: str, *, keyed: bool) -> None:
-    assert is_keyed(address) is keyed
+def test_failures_count_for_a_household_and_not_for_whoever_comes_through_a_tunnel(address: str, network: str) -> None:
+    assert network_of(address) == network
 
 
 @pytest.fixture(params=["memory", "redis"])
@@ -92,7 +100,6 @@ def test_without_its_redis_a_rate_is_still_a_limit() -> None:
         ([], "10.0.0.7", True),
         (["10.0.0.7/32"], "10.0.0.7", True),
         (["10.0.0.7/32"], "10.0.0.8", False),
-        (["10.0.0.0/8"], "::ffff:10.1.2.3", True),
         (["2001:db8::/32"], "2001:db8::5", True),
         (["2001:db8::/32"], "10.0.0.7", False),
         (["10.0.0.0/8"], "", False),
@@ -102,7 +109,21 @@ def test_a_token_works_only_from_its_addresses(networks: list[str], address: str
     assert tokens.may_come_from(networks, address) is may
 
 
-@pytest.mark.parametrize("text", ["0.0.0.0/0", "::/0", "host", "10.0.0.0/33", ""])
+@pytest.mark.parametrize(
+    ("text", "network"),
+    [
+        ("10.0.0.7", "10.0.0.7"),
+        (" 10.0.0.7/8 ", "10.0.0.0/8"),
+        ("::ffff:10.0.0.7", "10.0.0.7"),
+        ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
+        ("2001:DB8::/32", "2001:db8::/32"),
+    ],
+)
+def test_a_network_is_written_in_one_way(text: str, network: str) -> None:
+    assert tokens.parse_network(text) == network
+
+
+@pytest.mark.parametrize("text", ["::ffff:0.0.0.0/96", "0.0.0.0/0", "::/0", "host", "10.0.0.0/33", ""])
 def test_a_network_that_is_none_or_everybody_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r".*"):
         tokens.parse_network(text)

@@ -62,6 +62,7 @@ def test_a_picture_tells_how_it_was_made_and_not_by_whom(light: Building) -> Non
 
 
 def test_twenty_parallel_clicks_on_three_pictures_leave_exactly_three_jobs(building: Building) -> None:
+    """Pitfall peers §d2.7: a quota that is read first and written later is spent twice."""
     mei = building.person("mei", quota_daily=3)
 
     def click(_: int) -> str:

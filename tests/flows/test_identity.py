@@ -11,6 +11,7 @@ from passlib.hash import argon2
 from app.auth.throttle import FREE_FAILURES
 from app.domain.errors import (
     ConflictError,
+    NotAuthenticatedError,
     NotFoundError,
     NotPermittedError,
     QuotaExceededError,
@@ -22,8 +23,8 @@ from app.flows.account import change_password
 from app.flows.identify import still_stands, who_has_session, who_has_token
 from app.flows.sessions import end_session, end_sessions_of, list_sessions
 from app.flows.sign_in import sign_in
-from app.flows.tokens import create_token
-from app.flows.users import change_user
+from app.flows.tokens import create_token, list_tokens
+from app.flows.users import change_user, reset_password
 from tests.houses import ORIGIN, PASSWORD, Building, make_house
 
 AWAY = Origin(ip_address="10.0.0.7", request_id="away", user_agent="pytest")
@@ -179,6 +180,16 @@ def test_an_address_that_tries_many_names_waits_and_a_tunnel_does_not(light: Bui
     wrong(light, "fresh")
 
 
+def test_invented_names_behind_an_exhausted_address_do_not_fill_the_trail(light: Building) -> None:
+    for number in range(20):
+        wrong(light, f"user{number}", AWAY)
+    before = len(light.actions())
+    for number in range(100):
+        with pytest.raises(RateLimitedError):
+            sign_in(light.studio, f"invented{number}", PASSWORD, AWAY)
+    assert len(light.actions()) - before == 1
+
+
 def test_the_whole_site_has_a_ceiling(light: Building, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.flows.login_waits.SITE_CEILING", 3)
     mei = light.person("mei")
@@ -187,6 +198,7 @@ def test_the_whole_site_has_a_ceiling(light: Building, monkeypatch: pytest.Monke
     with pytest.raises(RateLimitedError):
         sign_in(light.studio, "mei", PASSWORD, ORIGIN)
     assert still_stands(light.studio, mei)  # a stranger cannot lock anybody out of an open session
+    change_password(light.studio, mei, PASSWORD, "another battery staple", ORIGIN)
 
 
 def test_a_stranger_cannot_keep_somebody_from_changing_the_own_password(light: Building) -> None:
@@ -206,6 +218,36 @@ def test_a_token_works_only_from_its_addresses_and_a_leak_is_told_once(light: Bu
     assert [who_has_token(light.studio, made.token, ORIGIN) for _ in range(3)] == [None] * 3
     assert who_has_token(light.studio, made.token, AWAY) is not None
     assert light.actions().count(("mei", "token:use", "refused")) == 1
+
+
+def test_nobody_mints_a_token_or_keeps_a_password_with_a_session_that_has_ended(building: Building) -> None:
+    mei = building.person("mei")
+    reset = reset_password(building.studio, building.console(), "mei", "another battery staple", ORIGIN)
+    assert not still_stands(building.studio, mei)
+    with pytest.raises(NotAuthenticatedError):
+        create_token(building.studio, mei, "mei", {"name": "t"}, ORIGIN)
+    with pytest.raises(NotAuthenticatedError):
+        change_password(building.studio, mei, "another battery staple", "a third horse battery", ORIGIN)
+    assert sign_in(building.studio, reset.user.username, "another battery staple", ORIGIN)
+
+
+def test_a_token_makes_no_tokens_and_ends_no_sessions(light: Building) -> None:
+    boss = light.person("boss", "admin")
+    script = token_actor(light, boss, addresses=["127.0.0.1"], quota_daily=1)
+    with pytest.raises(NotPermittedError):
+        create_token(light.studio, script, "boss", {"name": "unbound"}, ORIGIN)
+    with pytest.raises(NotPermittedError):
+        end_session(light.studio, script, str(boss.session_id), ORIGIN)
+    assert still_stands(light.studio, boss)
+
+
+def test_tokens_that_ended_long_ago_are_forgotten(light: Building) -> None:
+    mei = light.person("mei")
+    create_token(light.studio, mei, "mei", {"name": "old", "expires_days": 1}, ORIGIN)
+    light.clock.turn(days=92)
+    mei = light.signed_in("mei")
+    create_token(light.studio, mei, "mei", {"name": "new"}, ORIGIN)
+    assert [row.name for row in list_tokens(light.studio, mei, "mei", ORIGIN)] == ["new"]
 
 
 def test_the_first_use_of_a_token_is_written_down_once(building: Building) -> None:

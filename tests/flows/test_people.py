@@ -143,6 +143,7 @@ def test_a_token_ends_by_expiry_and_by_revoking_and_belongs_to_its_owner(light: 
         {"expires_days": True},
         {"scopes": ["all"]},
         {"scopes": "read"},
+        {"scopes": []},
         {"name": " "},
         {"name": 5},
         {"addresses": ["everywhere"]},

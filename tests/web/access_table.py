@@ -4,45 +4,45 @@ from typing import Final
 
 from app.auth.policy import Permission
 
-# `narrow` is a token of `member` with the scope `read`; `disabled`, `expired` and `must` have a session cookie.
-PEOPLE: Final = ("anonymous", "guest", "member", "other", "admin", "disabled", "expired", "must", "narrow")
+# `narrow` is a token of `member` with the scope `read`, `wide` one without a scope; all others have a session cookie.
+PEOPLE: Final = ("anonymous", "guest", "member", "other", "admin", "disabled", "expired", "must", "narrow", "wide")
 NEW: Final = {"username": "Not A Name", "password": "x", "role": "guest"}
 JOB: Final = {"prompt": "a red circle", "width": 256, "height": 256, "steps": 2}
 LANGUAGE: Final = {"language": "en", "next": "/"}
 
-_ANYBODY: Final = "200 200 200 200 200 200 200 200 200"
-_SIGNED_IN: Final = "401 200 200 200 200 401 401 403 200"
-_MEMBERS: Final = "401 403 200 200 200 401 401 403 200"
-_OWNED: Final = "401 404 200 404 200 401 401 403 200"
-_ADMINS: Final = "401 403 403 403 200 401 401 403 403"
+_ANYBODY: Final = "200 200 200 200 200 200 200 200 200 200"
+_SIGNED_IN: Final = "401 200 200 200 200 401 401 403 200 200"
+_MEMBERS: Final = "401 403 200 200 200 401 401 403 200 200"
+_OWNED: Final = "401 404 200 404 200 401 401 403 200 200"
+_ADMINS: Final = "401 403 403 403 200 401 401 403 403 403"
 # The status for each of PEOPLE, and what is sent: JSON, or a form if the path is not of the API.
 # {job} and {image} are the member's; nobody else learns that they exist.
 OURS: Final[dict[tuple[str, str], tuple[str, object]]] = {
-    ("GET", "/login"): ("200 303 303 303 303 200 200 303 303", None),
-    ("POST", "/login"): ("401 401 401 401 401 401 401 401 401", {"username": "access-nobody", "password": "x"}),
-    ("POST", "/logout"): ("303 303 303 303 303 303 303 303 303", None),
-    ("POST", "/account/language"): ("303 303 303 303 303 303 303 303 403", LANGUAGE),
-    ("GET", "/account/password"): ("401 200 200 200 200 401 401 200 200", None),
-    ("POST", "/account/password"): ("401 422 422 422 422 401 401 422 403", {"old": "x", "new": "y"}),
+    ("GET", "/login"): ("200 303 303 303 303 200 200 303 303 303", None),
+    ("POST", "/login"): ("401 401 401 401 401 401 401 401 401 401", {"username": "access-nobody", "password": "x"}),
+    ("POST", "/logout"): ("303 303 303 303 303 303 303 303 303 303", None),
+    ("POST", "/account/language"): ("303 303 303 303 303 303 303 303 403 303", LANGUAGE),
+    ("GET", "/account/password"): ("401 200 200 200 200 401 401 200 200 200", None),
+    ("POST", "/account/password"): ("401 422 422 422 422 401 401 422 403 422", {"old": "x", "new": "y"}),
     ("GET", "/account/status"): (_SIGNED_IN, None),
     ("GET", "/healthz"): (_ANYBODY, None),
     ("GET", "/readyz"): (_ANYBODY, None),
     ("GET", "/outputs/{image}"): (_OWNED, None),
     ("GET", "/outputs/{image}/thumb"): (_OWNED, None),
     ("GET", "/api/v1/me"): (_SIGNED_IN, None),
-    ("POST", "/api/v1/jobs"): ("401 403 202 202 202 401 401 403 403", JOB),
+    ("POST", "/api/v1/jobs"): ("401 403 202 202 202 401 401 403 403 202", JOB),
     ("GET", "/api/v1/jobs"): (_MEMBERS, None),
     ("GET", "/api/v1/jobs/{job}"): (_OWNED, None),
-    ("DELETE", "/api/v1/jobs/{job}"): ("401 404 409 404 409 401 401 403 403", None),
+    ("DELETE", "/api/v1/jobs/{job}"): ("401 404 409 404 409 401 401 403 403 409", None),
     ("GET", "/api/v1/events"): (_MEMBERS, None),
     ("GET", "/api/v1/images"): (_MEMBERS, None),
-    ("POST", "/api/v1/images/search"): ("401 404 404 404 404 401 401 403 404", {}),
+    ("POST", "/api/v1/images/search"): ("401 404 404 404 404 401 401 403 404 404", {}),
     ("GET", "/api/v1/images/{image}"): (_OWNED, None),
-    ("DELETE", "/api/v1/images/{image}"): ("401 404 204 404 204 401 401 403 403", None),
+    ("DELETE", "/api/v1/images/{image}"): ("401 404 204 404 204 401 401 403 403 204", None),
     ("GET", "/api/v1/openapi.json"): (_ADMINS, None),
     ("GET", "/api/v1/admin/users"): (_ADMINS, None),
-    ("POST", "/api/v1/admin/users"): ("401 403 403 403 422 401 401 403 403", NEW),
-    ("PATCH", "/api/v1/admin/users/{username}"): ("401 403 403 403 404 401 401 403 403", {}),
+    ("POST", "/api/v1/admin/users"): ("401 403 403 403 422 401 401 403 403 403", NEW),
+    ("PATCH", "/api/v1/admin/users/{username}"): ("401 403 403 403 404 401 401 403 403 403", {}),
     ("GET", "/api/v1/admin/audit"): (_ADMINS, None),
     ("GET", "/api/v1/admin/queue"): (_ADMINS, None),
     ("POST", "/api/v1/admin/queue/pause"): (_ADMINS, None),
@@ -77,12 +77,12 @@ GRADIO_SIGNED_IN: Final = frozenset(
 # The events of the page that run on the server, and the permission that each one asks for.
 EVENTS: Final = {
     "arrive": Permission.EXAMPLE_READ,
-    "show_account": Permission.ACCOUNT_MANAGE,
-    "end_one": Permission.ACCOUNT_MANAGE,
-    "end_others": Permission.ACCOUNT_MANAGE,
-    "end_all": Permission.ACCOUNT_MANAGE,
-    "make_token": Permission.ACCOUNT_MANAGE,
-    "revoke": Permission.ACCOUNT_MANAGE,
+    "show_account": Permission.CREDENTIAL_MANAGE,
+    "end_one": Permission.CREDENTIAL_MANAGE,
+    "end_others": Permission.CREDENTIAL_MANAGE,
+    "end_all": Permission.CREDENTIAL_MANAGE,
+    "make_token": Permission.CREDENTIAL_MANAGE,
+    "revoke": Permission.CREDENTIAL_MANAGE,
     "send": Permission.JOB_CREATE,
     "generate": Permission.JOB_CREATE,
     "create": Permission.USER_MANAGE,
@@ -102,9 +102,9 @@ EVENTS: Final = {
 }
 # Who may run an event that asks for this; everybody else who has signed in is refused, and it is written down.
 MAY: Final = {
-    Permission.EXAMPLE_READ: frozenset({"guest", "member", "other", "admin", "narrow"}),
-    Permission.ACCOUNT_MANAGE: frozenset({"guest", "member", "other", "admin"}),
-    Permission.JOB_CREATE: frozenset({"member", "other", "admin"}),
+    Permission.EXAMPLE_READ: frozenset({"guest", "member", "other", "admin", "narrow", "wide"}),
+    Permission.CREDENTIAL_MANAGE: frozenset({"guest", "member", "other", "admin"}),
+    Permission.JOB_CREATE: frozenset({"member", "other", "admin", "wide"}),
     Permission.USER_MANAGE: frozenset({"admin"}),
     Permission.QUEUE_MANAGE: frozenset({"admin"}),
     Permission.JOB_CANCEL_ANY: frozenset({"admin"}),

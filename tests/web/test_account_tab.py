@@ -17,8 +17,9 @@ from tests.live import Live
 SUBJECT = re.compile(r'data-press="#(?:session-end|sign-out|token-revoke)" data-subject="(\w+)"')
 SESSIONS, TOKENS, SECRET = 1, 2, 3
 # As the form sends them: name, read, generate, administer, days, addresses, quota.
-FORM = ("render", True, True, False, 7, "10.0.0.7, 127.0.0.0/8", "5")
+FORM = ("render", True, True, False, False, 7, "10.0.0.7, 127.0.0.0/8", "5")
 NO_TICKS = (False, False, False)
+NOT_EVERYTHING, EVERYTHING = (False,), (True,)
 
 
 class RefusalError(Exception):
@@ -133,7 +134,7 @@ def test_a_token_is_shown_once_works_from_its_addresses_and_not_after_it_was_rev
         token = re.findall(r"atl_[0-9a-f]{12}_[\w-]{51}", secret)[0]
         assert token not in listed
         assert "$ATELIER_TOKEN" in secret
-        assert fields == ["", True, False, False, 30, "", ""]
+        assert fields == ["", True, False, False, False, 30, "", ""]
         for part in ("render", "Read · Generate", "10.0.0.7 · 127.0.0.0/8", "<dd>5</dd>", "Works", "Never"):
             assert part in listed, part
         with live.client(token) as script:
@@ -148,13 +149,18 @@ def test_a_token_is_shown_once_works_from_its_addresses_and_not_after_it_was_rev
             assert script.get("/api/v1/me").status_code == 401
 
 
-def test_a_token_without_any_tick_may_do_what_its_owner_may(live: Live) -> None:
+def test_a_token_may_do_what_its_owner_may_only_if_that_is_ticked(live: Live) -> None:
     live.person("tab-wide")
     with browser(live, "tab-wide") as here:
-        listed, secret, *_ = press(here, "make_token", "wide", *NO_TICKS, 1, "", "")
+        with pytest.raises(RefusalError, match="Choose at least one"):
+            press(here, "make_token", "wide", *NO_TICKS, *NOT_EVERYTHING, 1, "", "")
+        listed, secret, *_ = press(here, "make_token", "wide", *NO_TICKS, *EVERYTHING, 1, "", "")
         assert "Everything I may" in listed
         with live.client(re.findall(r"atl_[\w-]+", secret)[0]) as script:
             assert "account:manage" in script.get("/api/v1/me").json()["permissions"]
+            for event, data in {"show_account": (), "end_all": (), "make_token": FORM, "revoke": ("x",)}.items():
+                with pytest.raises(RefusalError, match="credential:manage"):
+                    press(script, event, *data)
 
 
 def test_somebody_elses_token_cannot_be_revoked_and_nothing_changes(live: Live) -> None:
@@ -174,12 +180,12 @@ def test_somebody_elses_token_cannot_be_revoked_and_nothing_changes(live: Live) 
     [
         (0, "  ", "<b>Name</b>: Please fill this in."),
         (0, "n" * 65, "<b>Name</b>: At most 64 characters."),
-        (1, "<i>", "<b>Rights</b>: Scopes are generate, read, admin."),
-        (4, 0, "<b>Valid for (days)</b>: This must be between 1 and 365."),
-        (4, None, "<b>Valid for (days)</b>: This must be between 1 and 365."),
-        (5, "everywhere", "<b>Addresses</b>: At most 16 addresses or networks, such as 10.0.0.7 or 10.0.0.0/8."),
-        (5, "0.0.0.0/0", "<b>Addresses</b>: At most 16 addresses"),
-        (6, "many", "<b>Daily quota</b>: This must be between 0 and 1000000."),
+        (1, "<i>", "<b>Rights</b>: Choose at least one of generate, read, admin."),
+        (5, 0, "<b>Valid for (days)</b>: This must be between 1 and 365."),
+        (5, None, "<b>Valid for (days)</b>: This must be between 1 and 365."),
+        (6, "everywhere", "<b>Addresses</b>: At most 16 addresses or networks, such as 10.0.0.7 or 10.0.0.0/8."),
+        (6, "0.0.0.0/0", "<b>Addresses</b>: At most 16 addresses"),
+        (7, "many", "<b>Daily quota</b>: This must be between 0 and 1000000."),
     ],
 )
 def test_a_wrong_field_of_a_new_token_is_named_and_no_token_is_made(
@@ -203,9 +209,9 @@ def test_a_token_that_was_narrowed_reaches_neither_sessions_nor_tokens(live: Liv
             "end_one": ("1",),
             "revoke": ("x",),
         }.items():
-            with pytest.raises(RefusalError, match="account:manage"):
+            with pytest.raises(RefusalError, match="credential:manage"):
                 press(script, event, *data)
-        with pytest.raises(RefusalError, match="account:manage"):
+        with pytest.raises(RefusalError, match="credential:manage"):
             press(script, "make_token", *FORM)
 
 

@@ -33,6 +33,7 @@ def test_a_script_submits_waits_and_fetches_its_pictures(live: Live) -> None:
 
 
 def test_a_picture_and_a_job_of_somebody_else_are_not_found(live: Live) -> None:
+    """Pitfall peers §d2.3: ids in requests that nobody checks again; reading, changing and deleting differ."""
     with live.script_of("api-owner") as owner, live.script_of("api-other") as other:
         job = ended(owner, owner.post("/api/v1/jobs", json=JOB).json()["id"])
         image = job["images"][0]["id"]

@@ -132,6 +132,7 @@ def test_signing_in_never_leads_away(live: Live, wanted: str) -> None:
 
 
 def test_wrong_names_and_wrong_passwords_get_one_and_the_same_answer_and_then_a_wait(live: Live) -> None:
+    """Pitfall peers G7: Gradio lets anybody try passwords as fast as the line allows."""
     token_of(live, "guard-known")
     shown = set()
     with live.client() as curl:
@@ -229,6 +230,7 @@ def test_only_the_studio_page_may_evaluate_and_each_page_has_its_own_nonce(live:
 
 
 def test_a_foreign_origin_is_never_reflected(live: Live) -> None:
+    """Pitfall gradio §10.5: Gradio reflects every origin, with credentials, under any name but localhost."""
     with live.client(Origin="https://evil.example", Host="team.example.com") as evil:
         for path in ("/", "/config", "/gradio_api/app_id", "/gradio_api/info", "/theme.css"):
             assert "access-control-allow-origin" not in evil.get(path).headers

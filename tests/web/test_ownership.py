@@ -39,6 +39,7 @@ def joined(client: httpx.Client, session: str, **more: object) -> httpx.Response
 
 
 def test_a_session_answers_only_to_whom_it_belongs(live: Live, alice: httpx.Client, bob: httpx.Client) -> None:
+    """Pitfall peers G5: whoever knows a session of Gradio, which is no secret, gets its results."""
     session = secrets.token_hex(6)
     event = joined(alice, session).json()["event_id"]
     attempts = [
@@ -80,7 +81,7 @@ def test_what_is_not_json_is_not_read_at_all(bob: httpx.Client, kind: str) -> No
     assert (answer.status_code, answer.json()["code"]) == (415, "unsupported-media-type")
 
 
-@pytest.mark.parametrize("content", [b"{", b"\xff", b"[" * 100_000])
+@pytest.mark.parametrize("content", [b"{", b"\xff", b"[" * 60_000])
 def test_json_that_cannot_be_read_is_a_bad_request(bob: httpx.Client, content: bytes) -> None:
     headers = {"Content-Type": "application/json"}
     assert bob.post("/gradio_api/queue/join", content=content, headers=headers).status_code == 400
@@ -97,13 +98,32 @@ def test_the_answer_to_a_call_belongs_to_the_caller(alice: httpx.Client, bob: ht
 @pytest.mark.parametrize("file", ["/etc/hostname", "http://127.0.0.1:1/", "x.png"])
 @pytest.mark.parametrize("meta", [{}, {"meta": {"_type": "gradio.FileData"}}])
 def test_no_file_of_the_server_can_be_handed_to_an_event(bob: httpx.Client, file: str, meta: dict[str, Any]) -> None:
+    """Pitfall peers ok2: paths and local addresses that a client hands over as files."""
     assert joined(bob, secrets.token_hex(6), data=[{"path": file, **meta}]).status_code == 404
     body = {"data": [[{"image": {"path": file, **meta}}]]}
     assert bob.post("/gradio_api/call/generate", json=body).status_code == 404
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"session_hash": "x" * 65},
+        {"session_hash": "a", "data": [{"event_id": str(number)} for number in range(9)]},
+    ],
+)
+def test_names_are_short_and_few(bob: httpx.Client, body: dict[str, Any]) -> None:
+    answer = bob.post("/gradio_api/queue/join", json={"data": [], "fn_index": 0, **body})
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad-request")
+    assert bob.get("/config", params={"session_hash": "x" * 65}).status_code == 400
+
+
+def test_a_click_carries_no_more_than_a_form(bob: httpx.Client) -> None:
+    answer = bob.post("/gradio_api/queue/join", json={"data": ["x" * (1 << 16)], "fn_index": 0, "session_hash": "a"})
+    assert answer.status_code == 413
+
+
 def test_nobody_fills_the_pages_queue_for_the_others(live: Live, alice: httpx.Client, bob: httpx.Client) -> None:
-    """Gradio's queue is one for all (peers G10): a flood of waiting calls is the caller's own problem."""
+    """Pitfall peers G10: Gradio's queue is one for all; a flood of waiting calls is the caller's own problem."""
     studio = live.house.studio
     queue_control.pause(studio, live.admin(), NOWHERE)
     try:

@@ -34,6 +34,8 @@ def upgrade() -> None:
     _add_column("api_tokens", sa.Column("addresses", addresses, nullable=True))
     _add_column("api_tokens", sa.Column("quota_daily", sa.Integer(), nullable=True))
     _add_column("roles", sa.Column("jobs_per_minute", sa.Integer(), nullable=False, server_default="120"))
+    for role, jobs in (("guest", 1), ("admin", 300)):
+        op.execute(f"UPDATE roles SET jobs_per_minute = {jobs} WHERE name = '{role}' AND jobs_per_minute = 120")  # noqa: S608 - ours
     if op.get_bind().dialect.name != "sqlite":
         op.alter_column("roles", "jobs_per_minute", existing_type=sa.Integer(), server_default=None, nullable=False)
 

@@ -3,7 +3,7 @@
 import { localise, whenThere } from "./dom.js";
 import { offerLanguages, refreshMe } from "./header.js";
 
-const SCOPES = ["read", "generate", "admin"];
+const SCOPES = ["read", "generate", "admin", "all"];
 
 // Whoever is no longer signed in is led to the login by asking.
 window.atelier.leave = () => void refreshMe();

@@ -21,7 +21,7 @@ def build(studio: Studio) -> gr.Tab:
         session_list = sessions.build(studio)
         desk = tokens.build(studio)
 
-    @shown(studio, Permission.ACCOUNT_MANAGE)
+    @shown(studio, Permission.CREDENTIAL_MANAGE)
     def show_account(click: Click) -> list[Any]:
         """Everything as it is now; a token that was shown before is not shown again."""
         account = _page(click.language, me(studio, click.actor), studio)

@@ -21,19 +21,19 @@ def build(studio: Studio) -> gr.HTML:
     view = markup(elem_id="sessions")
     rows = row_buttons("session", "end", "end-others", "end-all")
 
-    @shown(studio, Permission.ACCOUNT_MANAGE)
+    @shown(studio, Permission.CREDENTIAL_MANAGE)
     def end_one(click: Click, session_id: object) -> str:
         end_session(studio, click.actor, str(session_id), click.origin)
         tell_how_many(click.language, "sessions.ended", 1)
         return page(studio, click)
 
-    @shown(studio, Permission.ACCOUNT_MANAGE)
+    @shown(studio, Permission.CREDENTIAL_MANAGE)
     def end_others(click: Click) -> str:
         ended = end_own_sessions(studio, click.actor, click.origin, others_only=True)
         tell_how_many(click.language, "sessions.ended", ended)
         return page(studio, click)
 
-    @shown(studio, Permission.ACCOUNT_MANAGE)
+    @shown(studio, Permission.CREDENTIAL_MANAGE)
     def end_all(click: Click) -> None:
         end_own_sessions(studio, click.actor, click.origin, others_only=False)
 

@@ -22,7 +22,9 @@ FORGOTTEN: Final = ""
 FORGET: Final = "() => ''"
 # In the order of the form; a new token gets the least that is of use until its owner ticks more.
 SCOPES: Final = {Scope.READ: True, Scope.GENERATE: False, Scope.ADMIN: False}
-NEW: Final = ["", *SCOPES.values(), DEFAULT_DAYS, "", ""]
+EVERYTHING: Final = "all"
+TICKS: Final[dict[str, bool]] = {**{scope.value: ticked for scope, ticked in SCOPES.items()}, EVERYTHING: False}
+NEW: Final = ["", *TICKS.values(), DEFAULT_DAYS, "", ""]
 LISTED_AFTER_EXPIRY: Final = timedelta(days=30)
 # Commas as Chinese keyboards write them, too.
 BETWEEN_ADDRESSES: Final = re.compile(r"[\s,;，；、]+")
@@ -44,12 +46,12 @@ def build(studio: Studio) -> Desk:
             fields, make = _form()
     rows = row_buttons("token", "revoke")
 
-    @shown(studio, Permission.ACCOUNT_MANAGE)
+    @shown(studio, Permission.CREDENTIAL_MANAGE)
     def make_token(click: Click, *values: object) -> list[Any]:
         made = create_token(studio, click.actor, click.actor.user.username, _body(*values), click.origin)
         return [page(studio, click), render("studio/token.html", click.language, made=made), *NEW]
 
-    @shown(studio, Permission.ACCOUNT_MANAGE)
+    @shown(studio, Permission.CREDENTIAL_MANAGE)
     def revoke(click: Click, token_id: object) -> str:
         revoke_token(studio, click.actor, str(token_id), click.origin)
         return page(studio, click)
@@ -85,7 +87,7 @@ def _form() -> tuple[list[Any], gr.Button]:
                 info=label(f"tokens.scope-{scope}-hint"),
                 elem_id=f"token-scope-{scope}",
             )
-            for scope, ticked in SCOPES.items()
+            for scope, ticked in TICKS.items()
         ]
     with gr.Row(elem_classes="pair"):
         days = number("field.expires-days", DEFAULT_DAYS, elem_id="token-days")
@@ -111,12 +113,14 @@ def _form() -> tuple[list[Any], gr.Button]:
 
 def _body(name: object, *values: object) -> dict[str, object]:
     """What `create_token` takes; what is not a tick goes on as a scope that nobody knows."""
-    ticks, (days, addresses, quota) = values[: len(SCOPES)], values[len(SCOPES) :]
-    scopes = [
+    *ticks, everything, days, addresses, quota = values
+    scopes: list[str] | None = [
         scope.value if tick is True else str(tick)
         for scope, tick in zip(SCOPES, ticks, strict=True)
         if tick is not False and tick is not None
     ]
+    if everything is True:
+        scopes = None
     if isinstance(addresses, str):
         addresses = [part for part in BETWEEN_ADDRESSES.split(addresses) if part]
     if isinstance(quota, str):
