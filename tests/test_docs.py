@@ -15,7 +15,7 @@ from app.auth.tokens import MAX_DAYS, MOST_ALIVE
 from app.cli.flags import readme_table
 from app.flows.studio import REFUSALS_TOLD
 from app.messages.catalogue import LANGUAGES, catalogue
-from app.web.ownership import MOST_WAITING
+from app.web.ownership import MOST_A_MINUTE, MOST_AT_ONCE
 from tests.engine.waiting import wait_for
 from tests.houses import PASSWORD
 from tests.serving import ROOT, free_port, places
@@ -55,7 +55,8 @@ def test_every_proof_in_the_security_scorecard_is_a_test_that_exists() -> None:
         ("at most {} minutes", int(LONGEST_WAIT.total_seconds() // 60)),
         ("{} a minute | memory", SITE_CEILING),
         ("20 in 1 minute, 40 in 10, 80 in {}", ADDRESS_LADDER[-1][1]),
-        ("| {} | memory |", MOST_WAITING),
+        ("{} at a time", MOST_AT_ONCE),
+        ("{} a minute | memory, or Redis; ", MOST_A_MINUTE),
         ("| {} a minute | memory, or Redis |", REFUSALS_TOLD),
         ("{} working ones", MOST_ALIVE),
         ("{} at most", MAX_DAYS),

@@ -48,9 +48,10 @@ def end_own_sessions(studio: Studio, actor: Principal, origin: Origin, *, others
 
     def work(tx: Transaction) -> int:
         ended = tx.sessions.end_of_user(actor.user_id, but=actor.session_id if others_only else None)
-        tx.service.announce()
-        why = "others" if others_only else "all"
-        studio.record(tx, SessionsEnded(subject=actor.user.username, count=ended, why=why), actor, origin)
+        if ended:
+            tx.service.announce()
+            why = "others" if others_only else "all"
+            studio.record(tx, SessionsEnded(subject=actor.user.username, count=ended, why=why), actor, origin)
         return ended
 
     ended = studio.store.write(work)

@@ -14,6 +14,7 @@ from app.store.transaction import Transaction
 from app.store.users import Account
 
 MAX_AGENT: Final = 256
+MOST_SESSIONS: Final = 50
 
 
 def sign_in(studio: Studio, username: str, password: str, origin: Origin, *, replaced: Principal | None = None) -> str:
@@ -43,6 +44,7 @@ def sign_in(studio: Studio, username: str, password: str, origin: Origin, *, rep
 
     def work(tx: Transaction) -> None:
         _open_session(studio, tx, account, rehashed, secret, origin)
+        tx.sessions.keep_newest(account.user.id, MOST_SESSIONS)
         if replaced is not None and replaced.session_id is not None:
             tx.sessions.end(replaced.session_id)
             tx.service.announce()
@@ -54,11 +56,14 @@ def sign_in(studio: Studio, username: str, password: str, origin: Origin, *, rep
 
 
 def sign_out(studio: Studio, actor: Principal, origin: Origin) -> None:
-    """End the session; its cookie is worth nothing from now on."""
+    """End the session; its cookie is worth nothing from now on. A token has none to end."""
+    if actor.session_id is None:
+        return
+    session_id = actor.session_id
 
     def work(tx: Transaction) -> None:
-        if actor.session_id is not None:
-            tx.sessions.end(actor.session_id)
+        if not tx.sessions.end(session_id):
+            return
         tx.service.announce()
         studio.record(tx, LoggedOut(subject=actor.user.username), actor, origin)
 

@@ -15,6 +15,7 @@ from app.domain.errors import (
     InvalidRequestError,
     NotAuthenticatedError,
     QuotaExceededError,
+    RateLimitedError,
     TooManyJobsError,
 )
 from app.domain.generation import SEEDS, GenerationRequest, parse_generation, require_token_count
@@ -48,11 +49,11 @@ def submit(
     studio.permit(actor, Permission.JOB_CREATE, origin)
     request = parse_generation(body, actor.limits)
     _require_key(key)
-    _require_rate(studio, actor)
     require_token_count(request, lambda text: studio.engine.count_tokens(text) or 0)
     try:
+        _require_rate(studio, actor)
         submission = studio.store.write(lambda tx: _submit(studio, tx, actor, request, key, origin))
-    except (QuotaExceededError, TooManyJobsError) as error:
+    except (QuotaExceededError, RateLimitedError, TooManyJobsError) as error:
         studio.refused(actor, error, Permission.JOB_CREATE.value, origin)
         raise
     if submission.created:

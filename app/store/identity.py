@@ -86,6 +86,14 @@ class Sessions(Repository):
         result: CursorResult[Any] = self._connection.execute(statement)
         return result.rowcount
 
+    def keep_newest(self, user_id: int, most: int) -> None:
+        """End all but those that were used last."""
+        ours = select(sessions.c.id).where(sessions.c.user_id == user_id)
+        # MariaDB cannot delete from what a subquery of the same statement reads.
+        old = self._connection.scalars(ours.order_by(sessions.c.last_seen_at.desc(), sessions.c.id.desc())).all()[most:]
+        if old:
+            self._connection.execute(delete(sessions).where(sessions.c.id.in_(old)))
+
     def purge(self, expired_before: datetime) -> None:
         self._connection.execute(delete(sessions).where(sessions.c.expires_at < expired_before))
 

@@ -66,8 +66,15 @@ def json_answer(content: dict[str, Any], status: int = 200) -> JSONResponse:
     return JSONResponse(content, status)
 
 
+async def unread_problem(request: Request, _error: Exception) -> Response:
+    """In place of FastAPI's own answer, which repeats what was sent."""
+    return problem("invalid-request", visitor_of(request).language)
+
+
 async def http_problem(request: Request, error: Exception) -> Response:
-    """Starlette's own refusals as problem documents."""
+    """Starlette's own refusals as problem documents; FastAPI makes one of ours out of a form that is too large."""
+    if isinstance(error.__cause__, StudioError):
+        return problem_of(error.__cause__, visitor_of(request).language)
     status = error.status_code if isinstance(error, HTTPException) else 500
     response = problem(BY_STATUS.get(status, "internal-error"), visitor_of(request).language)
     if isinstance(error, HTTPException):

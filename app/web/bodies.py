@@ -1,5 +1,6 @@
 """What arrives from outside, read once: JSON bodies, query parameters, and a limit on size."""
 
+import asyncio
 import json
 from collections.abc import Mapping
 from typing import Any, Final
@@ -17,6 +18,7 @@ from app.domain.errors import (
 )
 
 MAX_BODY: Final = 1 << 20
+SECONDS_FOR_A_BODY: Final = 30.0
 DEFAULT_LIMIT: Final = 50
 
 
@@ -46,6 +48,36 @@ def whole_number(query: QueryParams, field: str, default: int) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) < 10):  # noqa: PLR2004 - far beyond any limit
         raise InvalidRequestError([FieldError(field, "field.integer")])
     return int(text)
+
+
+async def whole_body(receive: Receive) -> bytes:
+    """All of it. Raises BadRequestError when it does not come to its end."""
+    body = bytearray()
+    try:
+        async with asyncio.timeout(SECONDS_FOR_A_BODY):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise BadRequestError
+                body.extend(message.get("body", b""))
+                if not message.get("more_body"):
+                    return bytes(body)
+    except TimeoutError:
+        raise BadRequestError from None
+
+
+def replayed(body: bytes, receive: Receive) -> Receive:
+    """`receive` that begins with a body that was read already."""
+    told = False
+
+    async def receive_replayed() -> Message:
+        nonlocal told
+        if told:
+            return await receive()
+        told = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive_replayed
 
 
 def limited(scope: Scope, receive: Receive, limit: int = MAX_BODY) -> Receive:

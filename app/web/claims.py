@@ -1,10 +1,11 @@
 """Whose Gradio session or event it is: the first who names one owns it. Gradio itself lets everybody use any."""
 
 import json
+import math
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -26,7 +27,9 @@ IN_PATH: Final = re.compile(r"/gradio_api/(?:heartbeat/(?P<session>[^/]+)|call/[
 class Claims:
     """Thread-safe, bounded, forgets what was not used for a day."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_forget: Callable[[str], None] = lambda _: None) -> None:
+        """`on_forget` is told each name that is let go."""
+        self._on_forget = on_forget
         self._lock = threading.Lock()
         self._owners: dict[str, int] = {}
         self._of_user: dict[int, OrderedDict[str, datetime]] = {}
@@ -47,23 +50,29 @@ class Claims:
                 mine[name] = now
                 mine.move_to_end(name)
             while len(mine) > MOST_OF_ONE:
-                del self._owners[mine.popitem(last=False)[0]]
+                self._let_go(mine)
         return True
 
     def _forget_old(self, now: datetime, user_id: int) -> None:
         mine = self._of_user.get(user_id, OrderedDict())
         while mine and now - next(iter(mine.values())) > KEPT:
-            del self._owners[mine.popitem(last=False)[0]]
+            self._let_go(mine)
         if not mine:
             self._of_user.pop(user_id, None)
+
+    def _let_go(self, mine: OrderedDict[str, datetime]) -> None:
+        name, _ = mine.popitem(last=False)
+        del self._owners[name]
+        self._on_forget(name)
 
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """What a body speaks of: sessions and events, and whether it hands over files by their path."""
+    """What a body speaks of: sessions and events, the number of the function, and whether it hands over files."""
 
     names: frozenset[str]
     has_files: bool
+    fn_index: object = None
 
 
 def named_in_address(path: str, query: QueryParams) -> set[str]:
@@ -78,14 +87,25 @@ def named_in_body(body: bytes) -> Named:
     names: set[str] = set()
     has_files = False
 
-    def gather(pairs: list[tuple[str, Any]]) -> None:
+    def gather(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         nonlocal has_files
         texts = [(name, value) for name, value in pairs if isinstance(value, str)]
         names.update(value for name, value in texts if name in FIELDS)
         has_files |= any(name == FILE for name, _ in texts)
+        return dict(pairs)
 
     try:
-        json.loads(body.decode(), object_pairs_hook=gather)
+        read = json.loads(body.decode(), object_pairs_hook=gather, parse_float=_finite, parse_constant=_finite)
+        # Halves of a character, which JSON can name and nothing can write.
+        json.dumps(read, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         raise BadRequestError from None
-    return Named(frozenset(names), has_files)
+    return Named(frozenset(names), has_files, read.get("fn_index") if isinstance(read, dict) else None)
+
+
+def _finite(text: str) -> float:
+    """Raises ValueError for numbers that the answer could not repeat."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError
+    return number

@@ -12,6 +12,9 @@ from app.web.identity import Visitor
 # Gradio asks the browser for its language and knows no other way to be told.
 LANGUAGE: Final = 'Object.defineProperty(navigator,"language",{{get(){{return {language}}}}})'
 
+# Gradio adds our head by script; a page without an icon lets the browser ask for one outside of our prefix.
+ICON: Final = '<link rel="icon" type="image/svg+xml" href="assets-atelier/favicon.svg">'
+
 
 class StudioDocument:
     """Rewrites the HTML of the studio page; everything else passes untouched."""
@@ -47,6 +50,6 @@ class StudioDocument:
 def rewritten(html: str, visitor: Visitor) -> str:
     """The page for this visitor."""
     told = f"<script>{LANGUAGE.format(language=json.dumps(visitor.language))}</script>"
-    html = html.replace("<head>", f"<head>{told}", 1)
+    html = html.replace("<head>", f"<head>{told}{ICON}", 1)
     html = html.replace('<html lang="en"', f'<html lang="{visitor.language}"', 1)
     return html.replace("<script", f'<script nonce="{visitor.nonce}"')

@@ -10,18 +10,19 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote, urlsplit
 
+from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.domain.errors import BadRequestError, CrossSiteError, StudioError
+from app.domain.errors import BadRequestError, CrossSiteError, PasswordChangeRequiredError, StudioError
 from app.domain.people import Origin, Principal
 from app.flows.identify import who_has_session, who_has_token
 from app.flows.studio import Studio
 from app.logs import where
 from app.messages import LANGUAGES, negotiate
 from app.web.access_log import AccessLog, shown_path
-from app.web.bodies import limited
+from app.web.bodies import limited, replayed, whole_body
 from app.web.cookies import session_secret
 from app.web.headers import STUDIO, inner_path, with_headers
 from app.web.identity import Visitor
@@ -33,6 +34,10 @@ logger = logging.getLogger(__name__)
 
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 SINGLE: Final = frozenset({b"host", b"origin", b"cookie", b"authorization", b"sec-fetch-site", b"content-type"})
+# Of these one, or two readers end the body in two places.
+LENGTHS: Final = frozenset({b"content-length", b"transfer-encoding"})
+# No file system has longer names, and some complain.
+LONGEST_PART: Final = 255
 # What answers without identity.
 PUBLIC: Final = re.compile(
     r"/(login|logout|account/language|healthz|readyz|favicon\.ico|robots\.txt|manifest\.json|theme\.css"
@@ -88,11 +93,20 @@ class Guard:
             visitor = await self._identify(scope, visitor)
             scope["state"] = {**scope.get("state", {}), "visitor": visitor}
             refusal = await self._refusal(scope, visitor)
-            await (refusal or self.app)(scope, limited(scope, receive), log.send)
+            receive = limited(scope, receive)
+            if refusal is None and scope["method"] not in SAFE:
+                receive = replayed(await whole_body(receive), receive)
+                # It may have come long after its head: who asks counts as of now.
+                visitor = await self._identify(scope, visitor)
+                scope["state"]["visitor"] = visitor
+                refusal = await self._refusal(scope, visitor)
+            await (refusal or self.app)(scope, receive, log.send)
         except StudioError as error:
             if not log.status:
                 await problem_of(error, visitor.language)(scope, receive, log.send)
         except Exception as error:
+            if log.status and isinstance(error.__cause__, HTTPException):
+                return visitor  # so Gradio ends the stream of a session that has gone
             # The last border: the server would log the error with its text, which may quote a prompt.
             name = type(error).__name__
             logger.error("%s %s: %s", scope["method"], shown_path(scope), name, exc_info=where(error))
@@ -131,12 +145,13 @@ class Guard:
             return problem("not-found", visitor.language)
         if method not in SAFE and not _same_site(scope, visitor):
             if visitor.actor is not None:
-                await in_thread(self._note_cross_site, visitor, path)
+                await in_thread(self._note, visitor, CrossSiteError(), path)
             return problem("cross-site", visitor.language)
         actor = visitor.actor
         if actor and actor.user.must_change_password and not is_public and path not in WHILE_PASSWORD_MUST_CHANGE:
             if _wants_page(scope):
                 return RedirectResponse(f"{self.root_path}/account/password", 303)
+            await in_thread(self._note, visitor, PasswordChangeRequiredError(), path)
             return problem("password-change-required", visitor.language)
         return None
 
@@ -147,9 +162,9 @@ class Guard:
         wanted = inner_path(scope) + (f"?{query}" if query else "")
         return RedirectResponse(f"{self.root_path}/login?next={quote(wanted, safe='/')}", 303)
 
-    def _note_cross_site(self, visitor: Visitor, path: str) -> None:
+    def _note(self, visitor: Visitor, error: StudioError, path: str) -> None:
         if visitor.actor is not None:
-            self.studio.refused(visitor.actor, CrossSiteError(), path[:64], visitor.origin)
+            self.studio.refused(visitor.actor, error, path[:64], visitor.origin)
 
 
 def _stranger(scope: Scope, *, is_proxy: bool) -> Visitor:
@@ -171,7 +186,10 @@ def _require_clear(scope: Scope) -> None:
     a path with a line break at its end, which some patterns see and others do not."""
     path: str = scope["path"]
     names = [name for name, _ in scope["headers"] if name in SINGLE]
-    if len(names) != len(set(names)) or not path.isprintable() or "\\" in path:
+    lengths = sum(name in LENGTHS for name, _ in scope["headers"])
+    is_plain = path.isprintable() and "\\" not in path
+    is_long = any(len(part.encode()) > LONGEST_PART for part in path.split("/"))
+    if len(names) != len(set(names)) or lengths > 1 or not is_plain or is_long:
         raise BadRequestError
 
 

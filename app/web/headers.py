@@ -10,6 +10,8 @@ from app.web.identity import Visitor
 
 STUDIO: Final = "/"
 CACHED: Final = re.compile(r"/(assets|static|outputs)/")
+# The file itself, a part of it, or that it has not changed; what else is said there is for this visitor and now.
+KEPT: Final = frozenset({200, 206, 304})
 OWN_ASSETS: Final = "/assets-atelier/"
 COMMON: Final = (
     ("x-content-type-options", "nosniff"),
@@ -46,7 +48,7 @@ def with_headers(send: Send, scope: Scope, visitor: Visitor) -> Send:
             if path.startswith(OWN_ASSETS):
                 # Modules import each other by plain names: each is asked for again, and answered with 304.
                 headers["cache-control"] = "no-cache"
-            elif not CACHED.search(path):
+            elif not CACHED.match(path) or message["status"] not in KEPT:
                 headers["cache-control"] = "no-store"
             if headers.get("content-type", "").startswith("text/event-stream"):
                 headers["x-accel-buffering"] = "no"

@@ -1,24 +1,29 @@
 """Gradio's sessions and events belong to whoever named them first, and nobody fills its queue for the others."""
 
 import json
-from collections.abc import Callable
+import re
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from starlette.datastructures import Headers, QueryParams
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.domain.errors import BadRequestError, NotFoundError, RateLimitedError, StudioError, UnsupportedMediaTypeError
+from app.domain.errors import BadRequestError, NotFoundError, RateLimitedError, UnsupportedMediaTypeError
 from app.flows.studio import Studio
-from app.web.bodies import limited
-from app.web.claims import Claims, named_in_address, named_in_body
+from app.web.bodies import limited, replayed, whole_body
+from app.web.claims import Claims, Named, named_in_address, named_in_body
+from app.web.gradio_queue import GradioQueue
 from app.web.headers import inner_path
 from app.web.identity import Visitor
 from app.web.threads import in_thread
 
 GRADIO: Final = "/gradio_api/"
-# One person's events that wait for Gradio; more than every waiting job of a member.
-MOST_WAITING: Final = 60
+CALL: Final = f"{GRADIO}call/"
+ANSWER: Final = re.compile(rf"{CALL}[^/]+/([^/]+)")
+# One person's events that run or wait at a time, and a minute.
+MOST_AT_ONCE: Final = 60
+MOST_A_MINUTE: Final = 1200
 RETRY_SECONDS: Final = 2
 # A click carries a form; names are kept in memory, so they are short and few.
 MAX_BODY: Final = 1 << 16
@@ -28,12 +33,13 @@ LONGEST_NAME: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class Ownership:
-    """ASGI, inside the guard. `waiting` counts one person's events in Gradio's queue."""
+    """ASGI, inside the guard. `arriving` counts each person's events that are not in the queue yet."""
 
     app: ASGIApp
     studio: Studio
-    waiting: Callable[[str], int]
-    claims: Claims = field(default_factory=Claims)
+    queue: GradioQueue
+    claims: Claims
+    arriving: Counter[str] = field(default_factory=Counter)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         visitor: Visitor | None = scope.get("state", {}).get("visitor")
@@ -44,19 +50,38 @@ class Ownership:
         names = named_in_address(path, QueryParams(scope["query_string"]))
         _require_few(names)
         await self._require(visitor, names, "gradio:address")
+        event = ANSWER.fullmatch(path)
+        if event is not None and scope["method"] == "GET" and not self.queue.has_answer(event[1]):
+            raise NotFoundError
         if not path.startswith(GRADIO) or scope["method"] != "POST":
             await self.app(scope, receive, send)
             return
-        if self.waiting(visitor.actor.user.username) >= MOST_WAITING:
+        _require_json(scope)
+        body = await whole_body(limited(scope, receive, MAX_BODY))
+        await self._require_right(visitor, path, named_in_body(body))
+        person = visitor.actor.user.username
+        self.studio.rates.spend("gradio-events-of", person, MOST_A_MINUTE)
+        if self.queue.busy_for(person) + self.arriving[person] >= MOST_AT_ONCE:
             raise RateLimitedError(retry_after=RETRY_SECONDS)
-        body = await _json_body(scope, limited(scope, receive, MAX_BODY))
-        named = named_in_body(body)
+        self.arriving[person] += 1
+        try:
+            await self.app(scope, replayed(body, receive), self._claiming(visitor, send))
+        finally:
+            self.arriving[person] -= 1
+            if not self.arriving[person]:
+                del self.arriving[person]
+
+    async def _require_right(self, visitor: Visitor, path: str, named: Named) -> None:
+        """Raises NotFoundError for what is somebody else's or not there, BadRequestError for too much of it."""
         _require_few(named.names)
         if named.has_files:
             # The page takes no files yet, so no path can be an own upload.
             await self._refuse(visitor, "gradio:file")
         await self._require(visitor, named.names, "gradio:body")
-        await self.app(scope, _replayed(body, receive), self._claiming(visitor, send))
+        name = path.removeprefix(CALL)
+        known = self.queue.has_endpoint(name) if name != path else self.queue.has_event(named.fn_index)
+        if not known:
+            raise NotFoundError
 
     async def _require(self, visitor: Visitor, names: set[str] | frozenset[str], where: str) -> None:
         """Raises NotFoundError when somebody else was first."""
@@ -104,35 +129,8 @@ def _events_in(body: bytes) -> set[str]:
     return {found} if isinstance(found, str) else set()
 
 
-async def _json_body(scope: Scope, receive: Receive) -> bytes:
-    """The whole body; the guard has limited its size. Raises UnsupportedMediaTypeError for anything but JSON."""
+def _require_json(scope: Scope) -> None:
+    """Raises UnsupportedMediaTypeError for anything but JSON."""
     kind = Headers(scope=scope).get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
         raise UnsupportedMediaTypeError
-    body = bytearray()
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise _GoneError
-        body.extend(message.get("body", b""))
-        if not message.get("more_body"):
-            return bytes(body)
-
-
-class _GoneError(StudioError):
-    """Whoever asked has left before the end of the question; nobody reads the answer."""
-
-    code = "bad-request"
-
-
-def _replayed(body: bytes, receive: Receive) -> Receive:
-    told = False
-
-    async def receive_replayed() -> Message:
-        nonlocal told
-        if told:
-            return await receive()
-        told = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return receive_replayed

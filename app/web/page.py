@@ -71,7 +71,6 @@ def _head() -> str:
         f"<style>{styles}</style>"
         f'<meta name="description" content="{description}">'
         '<meta name="color-scheme" content="light dark">'
-        '<link rel="icon" type="image/svg+xml" href="assets-atelier/favicon.svg">'
         f'<script type="application/json" id="atelier-texts">{script_texts()}</script>'
         '<script type="module" src="assets-atelier/js/studio.js"></script>'
     )

@@ -8,6 +8,8 @@ from starlette.datastructures import Headers
 from starlette.types import Scope
 
 SCHEMES: Final = frozenset({"http", "https"})
+# Gradio would build its addresses out of these, whoever sent them; ours follow from the Host header.
+IGNORED: Final = frozenset({b"x-forwarded-host", b"x-gradio-server"})
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -22,9 +24,10 @@ class Proxies:
     def trusted(self, scope: Scope) -> Scope:
         """The scope with the browser's address and scheme, if the peer is one of ours."""
         if not self.has(scope.get("client")):
-            return scope
+            return _without(scope, IGNORED)
         headers = Headers(scope=scope)
-        changed = dict(scope)
+        # Gradio reads the first scheme in that header, and would believe the browser.
+        changed = _without(scope, IGNORED | {b"x-forwarded-proto"})
         addresses = [part.strip() for part in ",".join(headers.getlist("x-forwarded-for")).split(",") if part.strip()]
         # From the right: the last address that is not one of our own proxies is the one they saw.
         for address in reversed(addresses):
@@ -45,12 +48,24 @@ class Proxies:
 
     def _has(self, address: str) -> bool:
         try:
-            peer = ipaddress.ip_address(address)
+            peer = ipaddress.ip_address(plain_address(address))
         except ValueError:
             return False
-        if isinstance(peer, ipaddress.IPv6Address) and peer.ipv4_mapped is not None:
-            peer = peer.ipv4_mapped
         return any(peer in network for network in self._networks if network.version == peer.version)
+
+
+def _without(scope: Scope, names: frozenset[bytes]) -> Scope:
+    return {**scope, "headers": [pair for pair in scope["headers"] if pair[0] not in names]}
+
+
+def plain_address(text: str) -> str:
+    """IPv4 as such, also where a socket for both protocols writes it as IPv6."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return text
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return text if mapped is None else str(mapped)
 
 
 def _is_address(text: str) -> bool:

@@ -1,11 +1,11 @@
 """The web application: our routes first, Gradio mounted behind them, the guard around everything."""
 
-from functools import partial
 from pathlib import Path
 from typing import Final
 
 import gradio as gr
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
@@ -16,8 +16,10 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.flows.studio import Studio
-from app.web.api import http_problem
+from app.web.api import http_problem, unread_problem
+from app.web.claims import Claims
 from app.web.documents import StudioDocument
+from app.web.gradio_queue import GradioQueue
 from app.web.guard import Guard
 from app.web.headers import inner_path
 from app.web.identity import visitor_of
@@ -32,8 +34,6 @@ from app.web.streams import EndingStreams
 STATIC: Final = Path(__file__).parent / "static"
 METHODS: Final = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 ALLOWED: Final = {"/login": "GET, HEAD, POST", "/logout": "POST"}
-# Above 40, or Gradio shares Starlette's own threads and a slow page blocks everything.
-GRADIO_THREADS: Final = 64
 GRADIO_SESSIONS: Final = 500
 
 
@@ -41,8 +41,8 @@ def build_app(studio: Studio, *, root_path: str, trusted_proxies: str, access_lo
     """The whole application. Raises ValueError for a list of proxies that cannot be read."""
     proxies = Proxies(part.strip() for part in trusted_proxies.split(",") if part.strip())
     page = build_page(studio)
-    routed = routed_app(studio, page, root_path=root_path)
-    owned = Ownership(routed, studio, partial(waiting_events, page))
+    queue = GradioQueue(page)
+    owned = Ownership(routed_app(studio, page, root_path=root_path), studio, queue, Claims(queue.forget))
     return Guard(EndingStreams(owned, studio), studio, proxies, root_path, access_log)
 
 
@@ -50,9 +50,10 @@ def routed_app(studio: Studio, page: gr.Blocks, *, root_path: str) -> FastAPI:
     """Everything behind the guard."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.add_exception_handler(HTTPException, http_problem)
+    app.add_exception_handler(RequestValidationError, unread_problem)
     app.include_router(login.router(studio))
     app.include_router(account.router(studio))
-    app.router.routes.extend([*outputs.routes(studio), *health.routes(studio)])
+    app.router.routes.extend([*outputs.routes(studio), *health.routes(studio, GradioQueue(page).is_open)])
     # Gradio has routes of the same names: whatever is not ours at these addresses ends here.
     app.router.routes.extend(Route(path, _wrong_method, methods=METHODS) for path in ALLOWED)
     app.router.routes.append(Mount("/api/v1", api_v1(studio)))
@@ -67,16 +68,9 @@ def routed_app(studio: Studio, page: gr.Blocks, *, root_path: str) -> FastAPI:
     return app
 
 
-def waiting_events(page: gr.Blocks, username: str) -> int:
-    """How many events of that person wait in Gradio's queue."""
-    queues = page._queue.event_queue_per_concurrency_id.values()  # noqa: SLF001 - it has no public count
-    return sum(event.username == username for queue in queues for event in queue.queue)
-
-
 def _mount_gradio(app: FastAPI, blocks: gr.Blocks, root_path: str) -> None:
-    blocks.max_threads = GRADIO_THREADS
     blocks.state_session_capacity = GRADIO_SESSIONS
-    blocks.queue(default_concurrency_limit=None, max_size=1000)
+    GradioQueue(blocks).prepare()
     gr.mount_gradio_app(
         app,
         blocks,
@@ -92,6 +86,10 @@ def _mount_gradio(app: FastAPI, blocks: gr.Blocks, root_path: str) -> None:
         app_kwargs={"openapi_url": None, "docs_url": None, "redoc_url": None},
         **mount_options(),
     )
+    mounted = app.router.routes[-1]
+    if not isinstance(mounted, Mount) or not isinstance(mounted.app, FastAPI):
+        raise TypeError("Gradio mounts itself in another way")
+    mounted.app.add_exception_handler(RequestValidationError, unread_problem)
     # Only a launched app checks that files named by a client were uploaded by one: without it any file is readable.
     blocks.has_launched = True
 

@@ -56,6 +56,16 @@ def test_a_session_lives_as_long_as_the_role_of_now_allows(building: Building) -
     assert who_has_session(building.studio, member) is None  # seven days at most, however busy
 
 
+def test_nobody_has_more_sessions_than_the_list_shows(light: Building, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.flows.sign_in.MOST_SESSIONS", 3)
+    first = last = light.person("mei")
+    for _ in range(4):
+        light.clock.turn(minutes=1)
+        last = light.signed_in("mei")
+    assert not still_stands(light.studio, first)
+    assert len(list_sessions(light.studio, last, ORIGIN)) == 3
+
+
 def test_a_promotion_shortens_the_session_that_is_open(building: Building) -> None:
     building.person("mei")
     session = sign_in(building.studio, "mei", PASSWORD, ORIGIN)
@@ -275,6 +285,7 @@ def test_a_token_spends_no_more_than_its_own_quota(building: Building) -> None:
     building.click(mei, count=4)
     assert building.quota(mei) == (2, 5)
     building.clock.turn(days=1)
+    mei = building.signed_in("mei")
     assert building.click(token_actor(building, mei, quota_daily=1)).cost == 1
 
 

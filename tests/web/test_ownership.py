@@ -3,6 +3,8 @@
 import json
 import secrets
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -13,6 +15,7 @@ from app.flows import queue_control
 from app.flows.studio import NOWHERE
 from app.flows.users import change_user
 from app.web.claims import MOST_OF_ONE, Claims, named_in_address, named_in_body
+from app.web.gradio_queue import PendingMessages
 from tests.gradio_events import server_events
 from tests.houses import TurnedClock
 from tests.live import Live
@@ -122,21 +125,82 @@ def test_a_click_carries_no_more_than_a_form(bob: httpx.Client) -> None:
     assert answer.status_code == 413
 
 
-def test_nobody_fills_the_pages_queue_for_the_others(live: Live, alice: httpx.Client, bob: httpx.Client) -> None:
-    """Pitfall peers G10: Gradio's queue is one for all; a flood of waiting calls is the caller's own problem."""
+@contextmanager
+def paused(live: Live, *people: str) -> Iterator[None]:
+    """Nothing is made meanwhile; what these people still wait for afterwards is cancelled."""
     studio = live.house.studio
     queue_control.pause(studio, live.admin(), NOWHERE)
     try:
-        body = {"data": ["a red circle", 256, 256, 2, 1, 1]}
-        answers = [bob.post("/gradio_api/call/generate", json=body) for _ in range(110)]
-        refused = [answer for answer in answers if answer.status_code == 429]
-        assert refused
-        assert refused[0].headers["retry-after"]
-        assert joined(alice, secrets.token_hex(6)).status_code == 200
+        yield
     finally:
-        change_user(studio, live.admin(), "own-bob", {"disabled": True}, NOWHERE)
-        change_user(studio, live.admin(), "own-bob", {"disabled": False}, NOWHERE)
+        for name in people:
+            for disabled in (True, False):
+                change_user(studio, live.admin(), name, {"disabled": disabled}, NOWHERE)
         queue_control.resume(studio, live.admin(), NOWHERE)
+
+
+GENERATE = {"data": ["a red circle", 256, 256, 2, 1, 1]}
+
+
+def test_nobody_fills_the_pages_queue_for_the_others(
+    live: Live, alice: httpx.Client, bob: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pitfall peers G10: Gradio's queue is one for all; a flood of calls is the caller's own problem."""
+    monkeypatch.setattr("app.web.ownership.MOST_AT_ONCE", 10)
+    with paused(live, "own-bob"):
+        with ThreadPoolExecutor(40) as pool:
+            answers = list(pool.map(lambda _: bob.post("/gradio_api/call/generate", json=GENERATE), range(40)))
+        assert sorted(answer.status_code for answer in answers) == [200] * 10 + [429] * 30
+        assert all(answer.headers["retry-after"] for answer in answers if answer.status_code == 429)
+        assert joined(alice, secrets.token_hex(6)).status_code == 200
+
+
+def test_whoever_opens_many_sessions_pushes_out_only_own_ones_and_stops_nothing(
+    live: Live, alice: httpx.Client, bob: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Gradio keeps 2000 sessions of everybody, and a message for one that it threw out stops its whole queue."""
+    monkeypatch.setattr("app.web.claims.MOST_OF_ONE", 10)
+    with paused(live, "own-bob", "own-alice"):
+        mine = alice.post("/gradio_api/call/generate", json=GENERATE).json()["event_id"]
+        lost = bob.post("/gradio_api/call/generate", json=GENERATE).json()["event_id"]
+        for _ in range(30):
+            assert joined(bob, secrets.token_hex(6)).status_code == 200
+    assert "event: error" in alice.get(f"/gradio_api/call/generate/{mine}").text  # cancelled, and she hears of it
+    assert bob.get(f"/gradio_api/call/generate/{lost}").status_code == 404
+    for client in (alice, bob):
+        event = client.post("/gradio_api/call/generate", json=GENERATE).json()["event_id"]
+        assert "/outputs/" in client.get(f"/gradio_api/call/generate/{event}").text
+    assert alice.get("/readyz").status_code == 200
+
+
+def test_a_message_for_a_session_that_has_gone_is_not_heard() -> None:
+    messages = PendingMessages()
+    messages["gone"].put_nowait("said to nobody")
+    assert messages == {}
+    assert messages.get("gone") is None
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("queue/join", '{"data": [], "fn_index": 999, "session_hash": "a"}', 404),
+        ("queue/join", '{"data": [], "fn_index": -1, "session_hash": "a"}', 404),
+        ("queue/join", '{"data": [], "fn_index": "0", "session_hash": "a"}', 404),
+        ("queue/join", '{"data": [], "fn_index": 99999999999999999999999, "session_hash": "a"}', 404),
+        ("queue/join", '{"data": [], "session_hash": "a"}', 404),
+        ("queue/join", "[]", 404),
+        ("queue/join", '{"data": [NaN], "fn_index": 0, "session_hash": "a"}', 400),
+        ("queue/join", '{"data": [1e999], "fn_index": 0, "session_hash": "a"}', 400),
+        ("queue/join", '{"data": ["\\ud800"], "fn_index": 0, "session_hash": "a"}', 400),
+        ("call/nope", '{"data": []}', 404),
+        ("call/generate/extra", '{"data": []}', 404),
+    ],
+)
+def test_nonsense_is_refused_before_gradio_stumbles_over_it(
+    bob: httpx.Client, path: str, body: str, status: int
+) -> None:
+    answer = bob.post(f"/gradio_api/{path}", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == status
 
 
 def test_claims_are_bounded_for_each_person_and_end_after_a_day() -> None:

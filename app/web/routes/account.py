@@ -21,7 +21,7 @@ from app.web.cookies import local_path, set_language
 from app.web.identity import actor_of, visitor_of
 from app.web.problems import STATUS, problem_of
 from app.web.render import render
-from app.web.threads import in_thread
+from app.web.threads import in_login_thread, in_thread
 
 SEE_OTHER: Final = 303
 
@@ -38,7 +38,9 @@ def router(studio: Studio) -> APIRouter:
         request: Request, old: Annotated[str, Form()] = "", new: Annotated[str, Form()] = ""
     ) -> Response:
         try:
-            await in_thread(account.change_password, studio, actor_of(request), old, new, visitor_of(request).origin)
+            await in_login_thread(
+                account.change_password, studio, actor_of(request), old, new, visitor_of(request).origin
+            )
         except StudioError as error:
             return password_page(request, error)
         return RedirectResponse(f"{_root(request)}/", SEE_OTHER)

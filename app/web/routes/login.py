@@ -8,6 +8,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.responses import Response
 
 from app.domain.errors import RateLimitedError, StudioError
+from app.domain.people import USERNAME
 from app.flows.sign_in import sign_in, sign_out
 from app.flows.studio import Studio
 from app.messages import LANGUAGES, error_text
@@ -15,7 +16,7 @@ from app.web.cookies import clear_session, is_local_path, local_path, set_langua
 from app.web.identity import visitor_of
 from app.web.problems import STATUS
 from app.web.render import render
-from app.web.threads import in_thread
+from app.web.threads import in_login_thread, in_thread
 
 SEE_OTHER: Final = 303
 
@@ -45,7 +46,7 @@ def router(studio: Studio) -> APIRouter:
     ) -> Response:
         try:
             visitor = visitor_of(request)
-            secret = await in_thread(sign_in, studio, username, password, visitor.origin, replaced=visitor.actor)
+            secret = await in_login_thread(sign_in, studio, username, password, visitor.origin, replaced=visitor.actor)
         except StudioError as error:
             return login_page(request, wanted, username, error)
         response = RedirectResponse(local_path(wanted, _root(request)), SEE_OTHER)
@@ -74,7 +75,8 @@ def login_page(request: Request, wanted: str, username: str = "", error: StudioE
         language,
         root=_root(request),
         wanted=wanted if is_local_path(wanted) else "/",
-        username=username[:64],
+        # Back comes a name, not the password that somebody typed into its field.
+        username=username if USERNAME.fullmatch(username) else "",
         error=error and error_text(language, error),
     )
     response = HTMLResponse(body, 200 if error is None else STATUS[error.code])

@@ -23,7 +23,7 @@ from app.web.threads import in_thread
 SLICE_SECONDS: Final = 20.0
 MOST_SLICES: Final = 90  # half an hour without news; the job goes on without its caller
 # Each waiting caller holds one of Gradio's slots; the rest stay free for the page.
-AT_ONCE: Final = 32
+AT_ONCE: Final = 192
 
 
 def build(studio: Studio) -> None:
