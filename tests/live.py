@@ -119,3 +119,11 @@ def ended(client: httpx.Client, job_id: str) -> dict[str, Any]:
 
     wait_for(has_ended)
     return found
+
+
+def token_of(live: Live, name: str, role: str = "member") -> str:
+    """A token of that person, who is made if need be."""
+    users = live.house.studio.store.read(lambda tx: tx.users.by_name(name))
+    if users is None:
+        live.person(name, role)
+    return live.token(name)

@@ -75,7 +75,9 @@ def test_a_ready_line_as_json_and_a_clean_stop_with_an_open_poll(tmp_path: Path)
         served.until_ready()
         assert json_lines(served.out) == [{"event": "ready", "url": served.url}]
         with served.script_of("mei") as mei:
-            rev = mei.get("/api/v1/events").json()["rev"]
+            first = mei.get("/api/v1/events")
+            assert "server" not in first.headers  # nobody needs to know what serves, and in which version
+            rev = first.json()["rev"]
             polling = threading.Thread(
                 target=lambda: mei.get("/api/v1/events", params={"since": rev, "wait": 55}), daemon=True
             )

@@ -9,13 +9,13 @@ import logging
 import os
 import signal
 import socket
-import sys
 import threading
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Any, Final
 
 import uvicorn
 
+from app import logs
 from app.bootstrap import House
 from app.cli.texts import text
 from app.settings import ConfigurationError, Settings
@@ -66,6 +66,7 @@ class Listening:
     async def run(self) -> None:
         """Raises PortBusyError before anything is served."""
         loop = asyncio.get_running_loop()
+        loop.set_exception_handler(_tell_loop_error)
         for each in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(each, self._stop.set)
         closed = self._must_stay_local()
@@ -193,9 +194,14 @@ class Listening:
 
     def _announce(self, event: str, words: str, url: str) -> None:
         as_json = self._settings.log_format == "json"
-        line = json.dumps({"event": event, "url": url}) if as_json else f"{words} {url}"
-        sys.stdout.write(line + os.linesep)
-        sys.stdout.flush()
+        logs.announce(json.dumps({"event": event, "url": url}) if as_json else f"{words} {url}")
+
+
+def _tell_loop_error(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """The loop's own words show what a call was given and what an error says."""
+    error = context.get("exception")
+    what = str(context.get("message", "")).partition("(")[0]
+    log.error("%s: %s", what, type(error).__name__, exc_info=None if error is None else logs.where(error))
 
 
 async def _in_daemon_thread(work: Callable[[str, int], str], host: str, port: int) -> str:

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import ssl
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -68,7 +67,7 @@ def _serve(settings: Settings) -> int:
         return _fail(DATABASE, text("serve.schema", why="\n".join(error.differences)))
     if password is not None:
         kept = settings.data_dir / "initial-admin-password"
-        _tell(text("serve.first", username=settings.admin_username, password=password, file=str(kept)))
+        logs.tell(text("serve.first", username=settings.admin_username, password=password, file=str(kept)))
     return _listen(house, settings)
 
 
@@ -100,9 +99,5 @@ def _require_tls_files(settings: Settings) -> None:
 
 
 def _fail(code: int, why: str) -> int:
-    _tell(why)
+    logs.tell(why)
     return code
-
-
-def _tell(told: str) -> None:
-    print(told, file=sys.stderr, flush=True)

@@ -29,6 +29,8 @@ QUIET: Final = {
     "TOKENIZERS_PARALLELISM": "false",
     "PYTHONUNBUFFERED": "1",
 }
+# Our own settings: among them the first password and the database's, and the child is told what it needs.
+OURS: Final = "ATELIER_"
 
 
 class Child:
@@ -44,7 +46,7 @@ class Child:
                     [sys.executable, "-P", "-m", "app.engine.core", str(theirs.fileno())],
                     stdin=subprocess.DEVNULL,
                     stdout=STDERR,
-                    env={**os.environ, **QUIET, "PYTHONPATH": os.pathsep.join(paths)},
+                    env={**_inherited(), **QUIET, "PYTHONPATH": os.pathsep.join(paths)},
                     pass_fds=[theirs.fileno()],
                 )
             except OSError:
@@ -92,3 +94,7 @@ class Child:
         """Give the socket back; only after `end`, from the thread that receives."""
         with self._sending:
             self._connection.close()
+
+
+def _inherited() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith(OURS)}

@@ -14,7 +14,7 @@ from app.engine import wire
 from app.engine.child import Child
 from app.engine.prompts import TokenCounter
 from app.engine.runs import Run, RunTable
-from app.logs import where
+from app.logs import form, where
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +56,7 @@ class LocalEngine:
             device=device,
             models_dir=models_dir.absolute(),
             log_level=log.getEffectiveLevel(),
+            log_format=form(),
         )
         self._on_change = on_change
         self._silence_limit = silence_limit

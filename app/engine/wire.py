@@ -9,13 +9,14 @@ from app.domain.ports import EngineEvent, EngineRequest
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
-    """The child's first message: what to load and where. `log_level` is a number of `logging`."""
+    """The child's first message: what to load and where, and how to log; `log_level` is a number of `logging`."""
 
     model: str
     source: str
     device: str
     models_dir: Path
     log_level: int
+    log_format: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,19 +14,21 @@ def seed(studio: Studio, roles: Sequence[RoleLimits], username: str, password: s
 
     Raises InvalidRequestError when the given name or password is not acceptable.
     """
-    studio.store.write(lambda tx: tx.roles.seed(roles))
+    studio.store.write(lambda tx: _make_roles(tx, roles))
     if studio.store.read(lambda tx: tx.users.count()):
         return None
     name = parse_username(username)
     made = random_password() if password is None else None
     password_hash = hash_password(made or parse_password(password, name))
-    if made is not None:
-        # Before the account exists: a crash in between leaves a file that the next start replaces.
-        studio.initial_password.keep(made)
 
     def work(tx: Transaction) -> bool:
+        # Several servers may start at once on a fresh database.
+        tx.service.take_turns()
         if tx.users.count():
             return False
+        if made is not None:
+            # Before the account exists: a crash in between leaves a file that the next start replaces.
+            studio.initial_password.keep(made)
         values = {
             "username": name,
             "display_name": name,
@@ -43,3 +45,8 @@ def seed(studio: Studio, roles: Sequence[RoleLimits], username: str, password: s
         return True
 
     return made if studio.store.write(work) else None
+
+
+def _make_roles(tx: Transaction, roles: Sequence[RoleLimits]) -> None:
+    tx.service.take_turns()
+    tx.roles.seed(roles)

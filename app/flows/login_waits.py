@@ -1,4 +1,4 @@
-"""Growing waits after wrong passwords: for the account in the database, for address and site in moving windows."""
+"""Growing waits after wrong passwords: for the account in the database, for address and site in sliding windows."""
 
 import math
 from typing import Final

@@ -1,5 +1,6 @@
 """The pictures' place on disk: `<outputs>/<username>/<YYYY-MM-DD>/<HHMMSS>_<seed>_<image id>.png`."""
 
+import contextlib
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -31,13 +32,17 @@ class FileVault:
             write_whole(self._inside(path), content)
             write_whole(self._thumbnail(recipe.picture_id), thumbnail(png))
         except OSError as error:
-            self.discard(path, recipe.picture_id)
+            # What made writing fail may well make this fail, and the job must end all the same.
+            with contextlib.suppress(OSError):
+                self.discard(path, recipe.picture_id)
             raise PictureNotKeptError("disk-full" if error.errno in FULL else "storage-error") from None
         return StoredPicture(path=path, sha256=hashlib.sha256(content).hexdigest(), size=len(content))
 
     def discard(self, path: str, picture_id: str) -> None:
-        self._inside(path).unlink(missing_ok=True)
-        self._thumbnail(picture_id).unlink(missing_ok=True)
+        for file in (self._inside(path), self._thumbnail(picture_id)):
+            # Not there, or a file stands where its folder should be.
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                file.unlink()
 
     def original(self, path: str) -> Path:
         file = self._inside(path)

@@ -22,6 +22,10 @@ class Service(Repository):
         row = self._connection.execute(select(service_state.c.paused, service_state.c.revision)).one()
         return ServiceRow(paused=row.paused, revision=row.revision)
 
+    def take_turns(self) -> None:
+        """Whoever else asks for this waits until the transaction has ended."""
+        self._connection.execute(select(service_state.c.revision).with_for_update())
+
     def set_paused(self, *, paused: bool) -> None:
         self._connection.execute(update(service_state).values(paused=paused))
         self.announce()

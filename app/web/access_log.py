@@ -15,8 +15,10 @@ log = logging.getLogger(__name__)
 # The page's own parts are many and say nothing.
 QUIET: Final = re.compile(r"/(assets|static|assets-atelier)/|/(favicon\.ico|(gradio_api/)?theme\.css|healthz|readyz)$")
 # Gradio writes into its addresses what must not be known to whoever reads a log.
-HIDDEN: Final = re.compile(r"(?<=/gradio_api/)(heartbeat|call/[^/]+)/.+")
+# So is the name of a shared picture, which opens it.
+HIDDEN: Final = re.compile(r"(?<=/gradio_api/)(heartbeat|call/[^/]+)/.+|(?<=^/)(s)/.+", re.DOTALL)
 LONGEST: Final = 200
+FIRST_ERROR: Final = 400
 
 
 class AccessLog:
@@ -33,13 +35,13 @@ class AccessLog:
         await self._send(message)
 
     def write(self, visitor: Visitor) -> None:
-        path = inner_path(self._scope)
-        if QUIET.match(path) and self.status < 400:  # noqa: PLR2004 - the first of the errors
-            return
-        log.info(
+        path = shown_path(self._scope)
+        is_quiet = QUIET.match(path) and self.status < FIRST_ERROR
+        log.log(
+            logging.DEBUG if is_quiet else logging.INFO,
             "%s %s %d %d ms user=%s address=%s request=%s",
             self._scope["method"],
-            shown_path(self._scope),
+            path,
             self.status,
             round(1000 * (time.monotonic() - self._began)),
             visitor.actor.user.username if visitor.actor else "-",
@@ -49,5 +51,6 @@ class AccessLog:
 
 
 def shown_path(scope: Scope) -> str:
-    """The path as a log may have it."""
-    return HIDDEN.sub(r"\1/-", inner_path(scope))[:LONGEST]
+    """The path as a log may have it: without its query, and whole, though mounted applications cut it."""
+    path = inner_path({**scope, "root_path": scope.get("app_root_path", scope.get("root_path", ""))})
+    return HIDDEN.sub(lambda found: f"{found[1] or found[2]}/-", path)[:LONGEST]

@@ -35,6 +35,7 @@ def refusal(value: object, username: str = "mei.lin", context: tuple[str, ...] =
 
 
 def test_a_password_is_kept_as_argon2id_with_the_chosen_cost() -> None:
+    """Pitfall peers §d2.12: passwords behind fast hashes, compared with `==`, or cut off."""
     kept = hash_password("correct horse battery")
     assert re.match(r"\$argon2id\$v=19\$m=47104,t=1,p=1\$", kept)
     assert not needs_rehash(kept)

@@ -16,14 +16,17 @@ FLAGS: Final = (
     "--disable-component-update",
     "--disable-sync",
 )
+# Not every violation is written to the console.
+TELL_VIOLATIONS: Final = """addEventListener("securitypolicyviolation", (event) =>
+    console.error(`policy: ${event.effectiveDirective} forbids ${event.blockedURI} in ${event.sourceFile}`))"""
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
+def chromium(*flags: str) -> Iterator[Browser]:
     path = next((found for name in NAMES if (found := shutil.which(name))), None)
     assert path is not None, "scripts/test installs Chromium, or says what to install"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
+        browser = playwright.chromium.launch(executable_path=path, args=[*FLAGS, *flags])
         try:
             yield browser
         finally:
@@ -36,6 +39,7 @@ class Visit:
     def __init__(self, browser: Browser, url: str, **options: Any) -> None:  # noqa: ANN401 - Playwright's options
         self.url = url
         self.context = browser.new_context(**{"viewport": {"width": 1440, "height": 900}, "locale": "en-US", **options})
+        self.context.add_init_script(TELL_VIOLATIONS)
         self.page: Page = self.context.new_page()
         self.complaints: list[str] = []
         self.foreign: list[str] = []
@@ -65,7 +69,7 @@ class Visit:
             self.complaints.append(message.text)
 
     def _request(self, url: str) -> None:
-        if not url.startswith((self.url, "data:", "blob:")):
+        if not url.startswith((f"{self.url}/", "data:", "blob:")):
             self.foreign.append(url)
 
     def _response(self, response: Response) -> None:

@@ -112,6 +112,7 @@ def test_from_the_first_password_to_a_picture_that_nobody_else_can_open(served: 
 
 @pytest.mark.timeout(180)
 def test_a_guest_is_refused_on_every_way_in_and_it_is_written_down(served: Served, browser: Browser) -> None:
+    """Pitfall peers §d2.2: what the page hides is open on some other way in."""
     served.manage("user", "add", "guest", "--role", "guest", "--password-stdin", given=PASSWORD)
     token = served.manage("token", "create", "guest", "--name", "test").splitlines()[-1]
     guest = Visit(browser, served.url)
@@ -202,6 +203,7 @@ LOOKS: dict[str, dict[str, Any]] = {
 def test_every_page_and_tab_opens_without_a_violation_in_every_look(
     served: Served, browser: Browser, look: str, tmp_path: Path
 ) -> None:
+    """Pitfall gradio §12.1: one `js=` or gr.HTML under a policy that is too strict, and no page mounts."""
     name = f"look-{look}"
     served.manage("user", "add", name, "--role", "admin", "--password-stdin", given=PASSWORD)
     visit = Visit(browser, served.url, **LOOKS[look])

@@ -29,7 +29,12 @@ def test_ordinary_names_are_accepted(name: str) -> None:
         "nul.txt",
         "com1",
         "lpt9.x",
+        "com\N{SUPERSCRIPT ONE}",
+        "a\u2028",
+        "a\x00",
+        "C:a",
         "a" * 33,
+        "a" * 255,
         "é",
         "a\n",
         None,
@@ -37,6 +42,7 @@ def test_ordinary_names_are_accepted(name: str) -> None:
     ],
 )
 def test_names_that_no_folder_could_carry_are_refused(name: object) -> None:
+    """Pitfall peers §d2.14: names that lead out of a folder, or into that of somebody else."""
     with pytest.raises(InvalidRequestError):
         parse_username(name)
 

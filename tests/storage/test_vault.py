@@ -77,6 +77,17 @@ def test_a_full_disk_leaves_nothing_behind(
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
+def test_a_file_in_place_of_the_folder_is_one_more_reason_not_to_keep_a_picture(
+    vault: FileVault, png: bytes, tmp_path: Path
+) -> None:
+    (tmp_path / "outputs").mkdir()
+    (tmp_path / "outputs/mei").write_text("no folder")
+    with pytest.raises(PictureNotKeptError) as refused:
+        vault.keep(recipe(), png, FACTS)
+    assert refused.value.code == "storage-error"
+    vault.discard(vault.path_of(recipe()), recipe().picture_id)
+
+
 def test_half_written_files_are_swept_away(vault: FileVault, png: bytes, tmp_path: Path) -> None:
     stored = vault.keep(recipe(), png, FACTS)
     (tmp_path / "outputs/mei/2026-11-23/.090807_43_x.png.0a1b2c3d.part").write_bytes(b"half")

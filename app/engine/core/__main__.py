@@ -1,11 +1,11 @@
 """The engine child: `python -m app.engine.core FD`, started by `app.engine.child` with one end of a socket pair."""
 
-import logging
 import signal
 import sys
 from multiprocessing.connection import Connection
 from typing import cast
 
+from app import logs
 from app.engine.core.worker import Worker
 from app.engine.wire import Setup
 
@@ -18,8 +18,7 @@ def main() -> None:
         setup = cast("Setup", connection.recv())
     except (EOFError, OSError):
         sys.exit("the engine child is started by Atelier, not by hand")
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("app").setLevel(setup.log_level)
+    logs.configure(setup.log_level, setup.log_format)
     Worker(connection).serve(setup)
 
 

@@ -24,8 +24,11 @@ def load_pipeline(folder: Path, device: Device) -> Pipeline:
 
     Raises LoadError `engine.broken-model`, or `engine.out-of-memory` (to be tried again).
     """
-    UNTYPED.utils.logging.disable_progress_bar()
-    TRANSFORMERS_LOGGING.disable_progress_bar()
+    for logging_of in (UNTYPED.utils.logging, TRANSFORMERS_LOGGING):
+        logging_of.disable_progress_bar()
+        # Through our own handler, like everybody's lines.
+        logging_of.disable_default_handler()
+        logging_of.enable_propagation()
     try:
         pipeline = UNTYPED.ZImagePipeline.from_pretrained(
             folder, dtype=device.dtype, local_files_only=True, use_safetensors=True

@@ -6,6 +6,7 @@ import logging
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Final, Protocol
 
 import torch
@@ -23,6 +24,7 @@ from app.domain.ports import (
     StepDone,
 )
 from app.engine.prompts import encodable
+from app.logs import where
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +33,7 @@ MAX_SEQUENCE: Final = 512
 # Anything slower costs more time than the picture's last step, for a few per cent of its size.
 PNG_LEVEL: Final = 1
 CPU_MEMORY: Final = "can't allocate memory"
+TORCH: Final = Path(torch.__file__).parent
 
 
 class Output(Protocol):
@@ -163,7 +166,8 @@ def _code_of(error: Exception) -> str:
     if isinstance(error, torch.OutOfMemoryError | MemoryError) or CPU_MEMORY in str(error):
         return "out-of-memory"
     # Torch's own messages cannot quote a prompt; a tokenizer's might.
-    message = str(error) if isinstance(error, RuntimeError) else ""
-    frames = "".join(traceback.format_tb(error.__traceback__))
-    log.error("The pipeline failed: %s %s\n%s", type(error).__name__, message, frames)
+    frames = traceback.extract_tb(error.__traceback__)
+    is_torch = isinstance(error, RuntimeError) and frames and Path(frames[-1].filename).is_relative_to(TORCH)
+    message = str(error) if is_torch else ""
+    log.error("The pipeline failed: %s %s", type(error).__name__, message, exc_info=where(error))
     return "engine-error"

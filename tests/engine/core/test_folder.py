@@ -27,6 +27,7 @@ def test_the_demo_model_is_whole_and_small(demo: Path) -> None:
 
 INDEX = "model_index.json"
 WEIGHTS = "text_encoder/model.safetensors"
+VAE = "vae/diffusion_pytorch_model.safetensors"
 SHARDS = '{"weight_map": {"w": "2.safetensors"}}'
 
 
@@ -40,6 +41,7 @@ SHARDS = '{"weight_map": {"w": "2.safetensors"}}'
         (lambda f: shutil.rmtree(f / "scheduler"), "scheduler/scheduler_config.json is missing"),
         (lambda f: (f / "tokenizer/tokenizer.json").unlink(), "tokenizer/vocab.json is missing"),
         (lambda f: (f / WEIGHTS).unlink(), "text_encoder/*.safetensors is missing"),
+        (lambda f: (f / VAE).rename(f / "vae/diffusion_pytorch_model.bin"), "vae/*.safetensors is missing"),
         (lambda f: (f / WEIGHTS).write_bytes(b"x" * 99), f"{WEIGHTS} is no safetensors file"),
         (lambda f: (f / f"{WEIGHTS}.index.json").write_text(SHARDS), "text_encoder/2.safetensors is missing"),
     ],
@@ -47,6 +49,7 @@ SHARDS = '{"weight_map": {"w": "2.safetensors"}}'
 def test_a_broken_folder_is_refused_with_what_is_wrong(
     folder: Path, harm: Callable[[Path], object], detail: str
 ) -> None:
+    """Pitfall peers §d2.19: a model that is code: pickles, or classes of its own."""
     harm(folder)
     with pytest.raises(LoadError) as failure:
         check_folder(folder)
