@@ -71,6 +71,11 @@ async def unread_problem(request: Request, _error: Exception) -> Response:
     return problem("invalid-request", visitor_of(request).language)
 
 
+async def failed_problem(request: Request, _error: Exception) -> Response:
+    """In place of the server's own words; the guard writes the error down."""
+    return problem("internal-error", visitor_of(request).language)
+
+
 async def http_problem(request: Request, error: Exception) -> Response:
     """Starlette's own refusals as problem documents; FastAPI makes one of ours out of a form that is too large."""
     if isinstance(error.__cause__, StudioError):

@@ -2,12 +2,12 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
-from starlette.types import Message, Receive, Scope
+from starlette.types import Message, Receive, Scope, Send
 
 from app.domain.errors import (
     BadRequestError,
@@ -78,6 +78,26 @@ def replayed(body: bytes, receive: Receive) -> Receive:
         return {"type": "http.request", "body": body, "more_body": False}
 
     return receive_replayed
+
+
+def held_back(send: Send, change: Callable[[Message, bytes], bytes]) -> Send:
+    """`send` that gathers the whole answer and sends what `change` makes of its start and its body."""
+    start: Message | None = None
+    body = bytearray()
+
+    async def gather(message: Message) -> None:
+        nonlocal start
+        if message["type"] == "http.response.start":
+            start = message
+            return
+        body.extend(message.get("body", b""))
+        if message.get("more_body") or start is None:
+            return
+        content = change(start, bytes(body))
+        await send(start)
+        await send({"type": "http.response.body", "body": content})
+
+    return gather
 
 
 def limited(scope: Scope, receive: Receive, limit: int = MAX_BODY) -> Receive:

@@ -1,11 +1,13 @@
 """Gradio's page made ours: a nonce on each script, the person's language, and where the page lives."""
 
 import json
+import re
 from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.web.bodies import held_back
 from app.web.headers import STUDIO, inner_path
 from app.web.identity import Visitor
 
@@ -14,6 +16,9 @@ LANGUAGE: Final = 'Object.defineProperty(navigator,"language",{{get(){{return {l
 
 # Gradio adds our head by script; a page without an icon lets the browser ask for one outside of our prefix.
 ICON: Final = '<link rel="icon" type="image/svg+xml" href="assets-atelier/favicon.svg">'
+
+# Gradio's own name and picture, for sites that show previews; whoever has not signed in sees none of this page.
+SOCIAL: Final = re.compile(r'<meta (?:property|name)="(?:og|twitter):[^>]*>')
 
 
 class StudioDocument:
@@ -26,25 +31,15 @@ class StudioDocument:
         if scope["type"] != "http" or inner_path(scope) != STUDIO:
             await self._app(scope, receive, send)
             return
-        start: Message | None = None
-        body = bytearray()
 
-        async def gather(message: Message) -> None:
-            nonlocal start
-            if message["type"] == "http.response.start":
-                start = message
-                return
-            body.extend(message.get("body", b""))
-            if message.get("more_body") or start is None:
-                return
-            content = bytes(body)
-            if Headers(raw=start["headers"]).get("content-type", "").startswith("text/html"):
-                content = rewritten(content.decode(), scope["state"]["visitor"]).encode()
-                MutableHeaders(raw=start["headers"])["content-length"] = str(len(content))
-            await send(start)
-            await send({"type": "http.response.body", "body": content})
+        def change(start: Message, body: bytes) -> bytes:
+            if not Headers(raw=start["headers"]).get("content-type", "").startswith("text/html"):
+                return body
+            page = rewritten(body.decode(), scope["state"]["visitor"]).encode()
+            MutableHeaders(raw=start["headers"])["content-length"] = str(len(page))
+            return page
 
-        await self._app(scope, receive, gather)
+        await self._app(scope, receive, held_back(send, change))
 
 
 def rewritten(html: str, visitor: Visitor) -> str:
@@ -52,4 +47,5 @@ def rewritten(html: str, visitor: Visitor) -> str:
     told = f"<script>{LANGUAGE.format(language=json.dumps(visitor.language))}</script>"
     html = html.replace("<head>", f"<head>{told}{ICON}", 1)
     html = html.replace('<html lang="en"', f'<html lang="{visitor.language}"', 1)
+    html = SOCIAL.sub("", html)
     return html.replace("<script", f'<script nonce="{visitor.nonce}"')

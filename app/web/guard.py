@@ -1,6 +1,7 @@
 """The outermost layer, pure ASGI: who is asking, and may this request go on at all. Default deny.
 
-Order: one of each security header, the closed routes, identity, the public list, cross-site, password change.
+Order: a clear request, identity, the public list, the closed routes, cross-site, password change; and for requests
+with a body all of it again once the body is there.
 """
 
 import logging

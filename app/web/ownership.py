@@ -10,8 +10,9 @@ from starlette.datastructures import Headers, QueryParams
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.domain.errors import BadRequestError, NotFoundError, RateLimitedError, UnsupportedMediaTypeError
+from app.domain.people import Principal
 from app.flows.studio import Studio
-from app.web.bodies import limited, replayed, whole_body
+from app.web.bodies import held_back, limited, replayed, whole_body
 from app.web.claims import Claims, Named, named_in_address, named_in_body
 from app.web.gradio_queue import GradioQueue
 from app.web.headers import inner_path
@@ -60,12 +61,12 @@ class Ownership:
         body = await whole_body(limited(scope, receive, MAX_BODY))
         await self._require_right(visitor, path, named_in_body(body))
         person = visitor.actor.user.username
-        self.studio.rates.spend("gradio-events-of", person, MOST_A_MINUTE)
+        await in_thread(self.studio.rates.spend, "gradio-events-of", person, MOST_A_MINUTE)
         if self.queue.busy_for(person) + self.arriving[person] >= MOST_AT_ONCE:
             raise RateLimitedError(retry_after=RETRY_SECONDS)
         self.arriving[person] += 1
         try:
-            await self.app(scope, replayed(body, receive), self._claiming(visitor, send))
+            await self.app(scope, replayed(body, receive), self._claiming(visitor.actor, send))
         finally:
             self.arriving[person] -= 1
             if not self.arriving[person]:
@@ -94,25 +95,17 @@ class Ownership:
             await in_thread(self.studio.refused, visitor.actor, error, where, visitor.origin)
         raise error
 
-    def _claiming(self, visitor: Visitor, send: Send) -> Send:
-        """`send` that holds the answer back until the event that it names is this person's."""
-        start: Message | None = None
-        body = bytearray()
+    def _claiming(self, actor: Principal, send: Send) -> Send:
+        """`send` that holds the answer back until the event that it names is this person's.
 
-        async def send_claimed(message: Message) -> None:
-            nonlocal start
-            if message["type"] == "http.response.start":
-                start = message
-                return
-            body.extend(message.get("body", b""))
-            if message.get("more_body") or start is None:
-                return
-            if visitor.actor is not None:
-                self.claims.claim(visitor.actor.user_id, _events_in(bytes(body)), self.studio.clock.now())
-            await send(start)
-            await send({"type": "http.response.body", "body": bytes(body)})
+        An answer to a click is too short to be compressed; nothing else of Gradio's names an event first.
+        """
 
-        return send_claimed
+        def claim(_start: Message, body: bytes) -> bytes:
+            self.claims.claim(actor.user_id, _events_in(body), self.studio.clock.now())
+            return body
+
+        return held_back(send, claim)
 
 
 def _require_few(names: set[str] | frozenset[str]) -> None:

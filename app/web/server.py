@@ -16,7 +16,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.flows.studio import Studio
-from app.web.api import http_problem, unread_problem
+from app.web.api import failed_problem, http_problem, unread_problem
 from app.web.claims import Claims
 from app.web.documents import StudioDocument
 from app.web.gradio_queue import GradioQueue
@@ -51,6 +51,7 @@ def routed_app(studio: Studio, page: gr.Blocks, *, root_path: str) -> FastAPI:
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.add_exception_handler(HTTPException, http_problem)
     app.add_exception_handler(RequestValidationError, unread_problem)
+    app.add_exception_handler(Exception, failed_problem)
     app.include_router(login.router(studio))
     app.include_router(account.router(studio))
     app.router.routes.extend([*outputs.routes(studio), *health.routes(studio, GradioQueue(page).is_open)])
@@ -90,6 +91,7 @@ def _mount_gradio(app: FastAPI, blocks: gr.Blocks, root_path: str) -> None:
     if not isinstance(mounted, Mount) or not isinstance(mounted.app, FastAPI):
         raise TypeError("Gradio mounts itself in another way")
     mounted.app.add_exception_handler(RequestValidationError, unread_problem)
+    mounted.app.add_exception_handler(Exception, failed_problem)
     # Only a launched app checks that files named by a client were uploaded by one: without it any file is readable.
     blocks.has_launched = True
 

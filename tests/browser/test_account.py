@@ -1,29 +1,16 @@
 """The Account tab as people use it: a token made, used and revoked, sessions ended, and where other windows land."""
 
 import re
-from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.browser.chromium import Visit, chromium
+from tests.browser.chromium import Visit
 from tests.houses import PASSWORD
-from tests.live import Live, live_server
+from tests.live import Live
 
 SOON = 15_000
 LOGIN = re.compile(r"/login")
-
-
-@pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    with live_server(tmp_path_factory.mktemp("live")) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        yield found
 
 
 def account_of(live: Live, browser: Browser, name: str) -> Visit:

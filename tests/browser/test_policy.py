@@ -10,9 +10,9 @@ from typing import Any, Final
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
-from tests.browser.chromium import Visit, chromium
+from tests.browser.chromium import Visit
 from tests.houses import PASSWORD
-from tests.live import JOB, Live, ended, live_server
+from tests.live import JOB, Live, ended
 
 SOON: Final = 15_000
 # What each role finds: the tabs in their order, and what is there once they have been filled.
@@ -38,18 +38,6 @@ LOOKS: Final = [
     ("admin", "en-US", "dark"),
     ("admin", "zh-CN", "light"),
 ]
-
-
-@pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    with live_server(tmp_path_factory.mktemp("live")) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        yield found
 
 
 def expect_only(visit: Visit, status: int) -> None:
