@@ -13,9 +13,11 @@ import pytest
 from app.auth.throttle import ADDRESS_LADDER, FREE_FAILURES, LONGEST_WAIT, SITE_CEILING
 from app.auth.tokens import MAX_DAYS, MOST_ALIVE
 from app.cli.flags import readme_table
+from app.flows.sign_in import MOST_SESSIONS
 from app.flows.studio import REFUSALS_TOLD
 from app.messages.catalogue import LANGUAGES, catalogue
 from app.web.ownership import MOST_A_MINUTE, MOST_AT_ONCE
+from app.web.threads import LOGINS_WAITING
 from tests.engine.waiting import wait_for
 from tests.houses import PASSWORD
 from tests.serving import ROOT, free_port, places
@@ -58,6 +60,8 @@ def test_every_proof_in_the_security_scorecard_is_a_test_that_exists() -> None:
         ("{} at a time", MOST_AT_ONCE),
         ("{} a minute | memory, or Redis; ", MOST_A_MINUTE),
         ("| {} a minute | memory, or Redis |", REFUSALS_TOLD),
+        ("checks | {} |", LOGINS_WAITING),
+        ("than {}. A request", MOST_SESSIONS),
         ("{} working ones", MOST_ALIVE),
         ("{} at most", MAX_DAYS),
     ],

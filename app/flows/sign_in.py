@@ -14,7 +14,7 @@ from app.store.transaction import Transaction
 from app.store.users import Account
 
 MAX_AGENT: Final = 256
-MOST_SESSIONS: Final = 50
+MOST_SESSIONS: Final = 500
 
 
 def sign_in(studio: Studio, username: str, password: str, origin: Origin, *, replaced: Principal | None = None) -> str:

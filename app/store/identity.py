@@ -12,7 +12,7 @@ from app.domain.people import Scope
 from app.store.rows import Repository
 from app.store.tables import api_tokens, login_failures, sessions
 
-MOST_SHOWN: Final = 100
+MOST_SHOWN: Final = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

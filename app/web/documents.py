@@ -18,7 +18,9 @@ LANGUAGE: Final = 'Object.defineProperty(navigator,"language",{{get(){{return {l
 ICON: Final = '<link rel="icon" type="image/svg+xml" href="assets-atelier/favicon.svg">'
 
 # Gradio's own name and picture, for sites that show previews; whoever has not signed in sees none of this page.
-SOCIAL: Final = re.compile(r'<meta (?:property|name)="(?:og|twitter):[^>]*>')
+SOCIAL: Final = re.compile(r'<meta\s+(?:property|name)="(?:og|twitter):[^>]*>')
+
+IN_ENGLISH: Final = re.compile(r'(<html\s+lang=")en')
 
 
 class StudioDocument:
@@ -46,6 +48,6 @@ def rewritten(html: str, visitor: Visitor) -> str:
     """The page for this visitor."""
     told = f"<script>{LANGUAGE.format(language=json.dumps(visitor.language))}</script>"
     html = html.replace("<head>", f"<head>{told}{ICON}", 1)
-    html = html.replace('<html lang="en"', f'<html lang="{visitor.language}"', 1)
+    html = IN_ENGLISH.sub(rf"\g<1>{visitor.language}", html, count=1)
     html = SOCIAL.sub("", html)
     return html.replace("<script", f'<script nonce="{visitor.nonce}"')

@@ -12,7 +12,7 @@ from app.domain.errors import RateLimitedError
 AT_ONCE: Final = 32
 # Each check of a password takes 46 MiB and 60 ms of a core: as many as are checked at once, and those that may wait.
 LOGINS_AT_ONCE: Final = 4
-LOGINS_WAITING: Final = 60
+LOGINS_WAITING: Final = 200
 RETRY_SECONDS: Final = 5
 Answer = TypeVar("Answer")
 _limiter: RunVar[anyio.CapacityLimiter] = RunVar("atelier_flow_threads")

@@ -232,6 +232,17 @@ def test_only_the_studio_page_may_evaluate_and_each_page_has_its_own_nonce(live:
     assert pages[0].text.count("<script") == pages[0].text.count(f'<script nonce="{nonces[0][1]}"')
 
 
+def test_the_page_speaks_the_persons_language_and_names_no_other_host(live: Live) -> None:
+    token_of(live, "guard-lang")
+    with live.browser_of("guard-lang") as browser:
+        for language in ("zh-CN", "en"):
+            assert browser.post("/account/language", data={"language": language}).status_code == 303
+            page = browser.get("/", headers={"Accept": "text/html"}).text
+            assert re.findall(r"<html\s+lang=\"([^\"]*)\"", page) == [language]
+            assert not re.findall(r"<meta[^>]*(?:og|twitter):[^>]*>", page)
+            assert not re.findall(r"(?:src|href)=\"https?://[^\"]*", page)
+
+
 def test_a_foreign_origin_is_never_reflected(live: Live) -> None:
     """Pitfall gradio §10.5: Gradio reflects every origin, with credentials, under any name but localhost."""
     with live.client(Origin="https://evil.example", Host="team.example.com") as evil:
