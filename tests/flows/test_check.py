@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import text
@@ -162,7 +163,9 @@ def test_what_is_wrong_for_a_moment_only_is_no_difference(light: Building, monke
     stray = light.outputs / "mei/2026-11-23/120000_1_stray.png"
     stray.parent.mkdir(parents=True)
     stray.touch()
-    monkeypatch.setattr(threading.Event, "wait", lambda *_: stray.unlink())
+    # Not `threading` itself: servers of other tests may be running in this process.
+    waiting = SimpleNamespace(wait=lambda *_: stray.unlink())
+    monkeypatch.setattr("app.flows.check.threading", SimpleNamespace(Event=lambda: waiting))
     assert find_differences(light.studio) == ()
 
 
