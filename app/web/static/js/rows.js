@@ -1,8 +1,7 @@
 // What the server renders: a button in a row names its subject, then presses the Gradio button that acts on it.
 
+import { copyText } from "./clipboard.js";
 import { localise, whenThere } from "./dom.js";
-import { t } from "./texts.js";
-import { toast } from "./toast.js";
 
 let chosen = "";
 let armed = null;
@@ -45,13 +44,4 @@ function arm(button) {
   };
   disarm = forget;
   button.addEventListener("blur", forget);
-}
-
-async function copyText(text) {
-  try {
-    await navigator.clipboard.writeText(text);
-    toast(t("client.copied"));
-  } catch {
-    toast(t("client.not-copied"), "error");
-  }
 }

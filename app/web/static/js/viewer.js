@@ -1,5 +1,6 @@
 // One picture, large, with what made it. A native <dialog>: focus stays inside and Escape closes it.
 
+import { copyText } from "./clipboard.js";
 import { el } from "./dom.js";
 import { reuse } from "./form.js";
 import { icon } from "./icons.js";
@@ -114,13 +115,4 @@ async function remove(image) {
   toast(t("picture.deleted"));
   if (next) paint(next);
   else dialog.close();
-}
-
-async function copyText(text) {
-  try {
-    await navigator.clipboard.writeText(text);
-    toast(t("client.copied"));
-  } catch {
-    toast(t("client.not-copied"), "error");
-  }
 }
