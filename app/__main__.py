@@ -9,6 +9,7 @@ from app.cli.console import group, refuse_for_now, verb
 from app.cli.database import database
 from app.cli.doctor import doctor
 from app.cli.jobs import jobs
+from app.cli.limits import departments, roles
 from app.cli.queue import queue
 from app.cli.texts import text
 from app.cli.tokens import tokens
@@ -18,7 +19,16 @@ LATER: Final = ("audit", "report", "retention", "backup")
 USAGE: Final = 2
 
 application = group("root")
-for noun, verbs in (("user", users), ("token", tokens), ("queue", queue), ("job", jobs), ("db", database)):
+NOUNS: Final = {
+    "user": users,
+    "role": roles,
+    "department": departments,
+    "token": tokens,
+    "queue": queue,
+    "job": jobs,
+    "db": database,
+}
+for noun, verbs in NOUNS.items():
     application.add_typer(verbs, name=noun)
 verb(application, "doctor")(doctor)
 for noun in LATER:

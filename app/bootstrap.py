@@ -17,7 +17,7 @@ from app.engine.core.folder import check_folder
 from app.engine.core.models import Choice, choose
 from app.engine.local import LocalEngine
 from app.flows import first_admin, run
-from app.flows.recover import Recovery
+from app.flows.recover import Recovery, recover
 from app.flows.studio import Studio
 from app.flows.watch import Watcher
 from app.scheduler.dispatcher import Dispatcher, Duties
@@ -138,12 +138,13 @@ def build(settings: Settings, *, engine: Engine | None = None) -> House:
     studio = Studio(
         store=Store(database),
         engine=engine or _local_engine(settings, changed),
-        vault=FileVault(settings.outputs_dir, settings.data_dir / "thumbnails"),
+        vault=FileVault(settings.outputs_dir, settings.data_dir / "thumbnails", settings.data_dir / "strays"),
         clock=SystemClock(),
         initial_password=InitialPasswordFile(settings.data_dir / "initial-admin-password"),
         zone=settings.zone,
         lifetimes={role: Lifetime(idle[role], longest[role]) for role in Role},
         rates=_rates(settings),
+        alone=on_sqlite,
         wake=changed.wake,
     )
     leadership = FileLeadership(settings.data_dir / "atelier.lock") if on_sqlite else DatabaseLeadership(database)
@@ -151,6 +152,7 @@ def build(settings: Settings, *, engine: Engine | None = None) -> House:
     duties = Duties(
         leads=leadership.held,
         recover=Recovery(studio),
+        reap=lambda: recover(studio, lost=True),
         ready=lambda: run.is_ready(studio),
         claim=lambda: run.claim(studio),
         run=lambda job: run.run(studio, job),
@@ -227,7 +229,7 @@ def make_folders(settings: Settings) -> None:
 
 def roles(settings: Settings) -> tuple[RoleLimits, ...]:
     """What the roles start with."""
-    caps = {"max_waiting": 50, "max_side": 2048, "max_steps": 50, "max_count": 4}
+    caps = {"max_waiting": 50, "max_running": 4, "max_side": 2048, "max_steps": 50, "max_count": 4, "weight": 1}
     return (
         RoleLimits(role=Role.GUEST, quota_daily=0, jobs_per_minute=1, **caps),
         RoleLimits(

@@ -11,6 +11,8 @@ from tests.databases import KINDS, Kind, fresh_database
 
 IN_CI = os.environ.get("CI") == "true"
 FULL = os.environ.get("ATELIER_TEST_FULL") == "1"
+# Folders where the tests of each file share a server, which no second worker need start.
+SHARING = frozenset({"browser", "pitfalls", "web"})
 
 
 def pytest_configure() -> None:
@@ -25,7 +27,10 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the long matrices unless they are asked for."""
+    """Leave out the long matrices unless they are asked for, and let one worker have what shares a server."""
+    for item in items:
+        if item.path.parent.name in SHARING and not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(item.path.name))
     if FULL:
         return
     long = [item for item in items if item.get_closest_marker("full")]

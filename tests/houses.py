@@ -11,10 +11,14 @@ from app.domain.jobs import Job
 from app.domain.people import Origin, Principal
 from app.flows import run
 from app.flows.identify import who_has_session
+from app.flows.jobs import JobView, get_job
 from app.flows.sign_in import sign_in
 from app.flows.studio import Studio, console
 from app.flows.submit import submit
 from app.flows.users import create_user
+from app.scheduler.line import LineCache
+from app.scheduler.pace import Pace
+from app.scheduler.progress import Progress
 from app.settings import load
 from tests.engine.fake_engine import FakeEngine
 
@@ -70,6 +74,13 @@ class Building:
             run.run(self.studio, job)
         return job
 
+    def view(self, actor: Principal, job: Job) -> JobView:
+        """The job as its owner sees it now."""
+        return get_job(self.studio, actor, job.id, ORIGIN)
+
+    def place(self, actor: Principal, job: Job) -> int | None:
+        return self.view(actor, job).position
+
     def quota(self, actor: Principal) -> tuple[int, int]:
         day = self.studio.today()
         row = self.studio.store.read(lambda tx: tx.quota.day(actor.user_id, day.date))
@@ -79,6 +90,11 @@ class Building:
         """(actor, action, outcome) of the whole audit trail, oldest first."""
         rows = self.studio.store.read(lambda tx: tx.audit.list(limit=200)).items
         return [(row.actor, row.action, row.outcome) for row in reversed(rows)]
+
+
+def another_process(studio: Studio) -> Studio:
+    """On the same database, with nothing in its memory."""
+    return replace(studio, progress=Progress(), line=LineCache(), pace=Pace(), alone=False)
 
 
 @contextmanager

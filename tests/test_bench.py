@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from scripts.benches import login
+
 ROOT = Path(__file__).parents[1]
 KINDS = ("known", "unknown")
 
@@ -28,10 +30,44 @@ def test_wrong_logins_are_compared_by_flow_and_over_http() -> None:
         assert all(0 < way[kind]["median_ms"] <= way[kind]["p95_ms"] for kind in KINDS)
         assert way["ratio"] == pytest.approx(way["unknown"]["median_ms"] / way["known"]["median_ms"], abs=0.001)
         assert way["within_20_percent"] is (0.8 <= way["ratio"] <= 1.2)
+    heading, flow, page, _ = login.table(document).splitlines()
+    assert heading.split()[-5:] == ["unknown", "ratio", "within", "20", "%"]
+    assert (flow.split()[0], page.split()[:2]) == ("flows.sign_in", ["POST", "/login"])
     assert document["within_20_percent"] is all(document[way]["within_20_percent"] for way in ("flow", "http"))
 
 
-def test_people_get_a_table() -> None:
-    heading, flow, page, _ = bench("login", "--rounds", "1").splitlines()
-    assert heading.split()[-5:] == ["unknown", "ratio", "within", "20", "%"]
-    assert (flow.split()[0], page.split()[:2]) == ("flows.sign_in", ["POST", "/login"])
+def test_the_queue_is_played_through_beside_first_come_first_served() -> None:
+    sizes = {"--rounds": 1, "--people": 3, "--hog": 4, "--turns": 7, "--rows": 40, "--claims": 3}
+    words = [str(part) for pair in sizes.items() for part in pair]
+    document = json.loads(bench("queue", *words, "--databases", "sqlite", "--json"))
+    assert document["bench"] == "queue"
+    assert document["ours"].keys() == document["fifo"].keys()
+    assert all(0 < document[kind]["jain_of_service"] <= 1 for kind in ("ours", "fifo"))
+    # Both work through the same clicks.
+    assert document["ours"]["hog_done_after"] >= document["fifo"]["hog_done_after"] > 0
+    assert [each["expected_percent"] for each in document["weights"].values()] == [14.29, 28.57, 57.14]
+    assert sum(each["percent"] for each in document["weights"].values()) == pytest.approx(100, abs=0.1)
+    assert document["eta"]["others"]["promises"] > 0
+    assert set(document["claim"]) == {"sqlite"}
+    for spread in document["claim"]["sqlite"].values():
+        assert 0 < spread["p50_ms"] <= spread["p95_ms"] <= spread["max_ms"]
+
+
+def test_clicks_are_counted_from_when_they_were_due_and_a_full_gallery_is_opened() -> None:
+    sizes = {"--people": 2, "--seconds": 1, "--burst": 1, "--pictures": 70}
+    words = [str(part) for pair in sizes.items() for part in pair]
+    document = json.loads(bench("store", *words, "--databases", "sqlite", "--json"))
+    found = document["databases"]["sqlite"]
+    assert set(found) == {"clicks", "clicks_beside_work", "burst", "gallery"}
+    assert [found[name]["clicks"] for name in ("clicks", "clicks_beside_work")] == [2, 2]
+    assert found["burst"]["per_second"] > 0
+    assert [found[name]["refused"] for name in ("clicks", "clicks_beside_work", "burst")] == [0, 0, 0]
+    assert all(0 < each["p50_ms"] <= each["p95_ms"] <= each["max_ms"] for each in found.values())
+
+
+def test_a_siege_says_what_it_saw_and_with_which_seed() -> None:
+    document = json.loads(bench("crash", "--rounds", "1", "--seed", "5", "--json"))
+    assert (document["rounds"], document["seed"], document["real"]) == (1, 5, False)
+    assert document["wrong"] == []
+    counts = document["counts"]
+    assert counts["jobs"] == counts["succeeded"] + counts["failed"] + counts["cancelled"]

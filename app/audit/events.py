@@ -150,8 +150,42 @@ class ImageDeleted(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ImageLost(Event):
+    """Its file is gone from the disk; nobody has deleted it here."""
+
+    action = "image:lost"
+    outcome = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleChanged(Event):
+    """Each changed limit as `before -> after`; `subject` is the role."""
+
+    action = "role:change"
+    changes: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetChanged(Event):
+    """`subject` is the department."""
+
+    action = "department:budget"
+    changes: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuotaAdjusted(Event):
+    """`amount` pictures were added to that day's quota, or taken from it."""
+
+    action = "quota:adjust"
+    amount: int
+    day: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QueueControlled(Event):
-    """`verb`: pause or resume."""
+    """`verb`: pause, drain or resume."""
 
     action = "queue:control"
     verb: str

@@ -22,6 +22,8 @@ class Permission(StrEnum):
     IMAGE_READ_ANY = "image:read-any"
     JOB_CANCEL_ANY = "job:cancel-any"
     USER_MANAGE = "user:manage"
+    # Roles, budgets of departments, and what is added to somebody's day.
+    LIMITS_MANAGE = "limits:manage"
     QUEUE_MANAGE = "queue:manage"
     AUDIT_READ = "audit:read"
     SERVICE_INSPECT = "service:inspect"
@@ -63,5 +65,8 @@ def allows(actor: Principal, permission: Permission) -> bool:
 
 def require(actor: Principal, permission: Permission) -> None:
     """Raises NotPermittedError unless the principal may."""
-    if not allows(actor, permission):
-        raise NotPermittedError(role=actor.user.role.value, permission=permission.value)
+    if allows(actor, permission):
+        return
+    if permission in GRANTS[actor.user.role]:  # the person may, and made a token that may not
+        raise NotPermittedError("error.token-too-narrow", permission=permission.value)
+    raise NotPermittedError(role=actor.user.role.value, permission=permission.value)

@@ -15,6 +15,7 @@ StudioError
 ├── RateLimitedError
 ├── PayloadTooLargeError
 ├── UnsupportedMediaTypeError
+├── ServicePausedError         the queue is draining: nothing new until an administrator resumes
 ├── EngineUnavailableError
 └── UnavailableError           the database is away, the disk is full
 """
@@ -95,10 +96,10 @@ class InvalidRequestError(StudioError):
 class QuotaExceededError(StudioError):
     code = "quota-exceeded"
 
-    def __init__(self, *, needed: int, remaining: int, retry_after: int) -> None:
-        """`retry_after` is the number of seconds until the next day begins."""
+    def __init__(self, key: str = "", /, *, needed: int, remaining: int, retry_after: int) -> None:
+        """`retry_after` is the number of seconds until the next day, or a department's next month, begins."""
         self.retry_after = retry_after
-        super().__init__(needed=needed, remaining=remaining)
+        super().__init__(key, needed=needed, remaining=remaining)
 
 
 class TooManyJobsError(StudioError):
@@ -119,6 +120,10 @@ class PayloadTooLargeError(StudioError):
 
 class UnsupportedMediaTypeError(StudioError):
     code = "unsupported-media-type"
+
+
+class ServicePausedError(StudioError):
+    code = "service-paused"
 
 
 class EngineUnavailableError(StudioError):

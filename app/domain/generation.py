@@ -29,7 +29,7 @@ CONTROL_TOKEN: Final = re.compile(r"<\|[^|<>]*\|>")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenerationRequest:
-    """A valid request. `seed` None asks for a random one; sides are pixels."""
+    """A valid request. `seed` None asks for a random one; sides are pixels; `bulk` lets everybody else go first."""
 
     prompt: str
     negative_prompt: str = ""
@@ -40,6 +40,7 @@ class GenerationRequest:
     seed: int | None = None
     count: int = 1
     exact: bool = False
+    bulk: bool = False
 
     @property
     def cost(self) -> int:
@@ -49,11 +50,17 @@ class GenerationRequest:
     @property
     def work(self) -> float:
         """Megapixel-steps."""
-        return round(self.width * self.height / 1e6 * self.steps * self.count, 6)
+        return round(self.pixel_steps / 1e6, 6)
+
+    @property
+    def pixel_steps(self) -> int:
+        """The same in full, for the fair order."""
+        return self.width * self.height * self.steps * self.count
 
     def fingerprint(self) -> str:
         """SHA-256 of the parsed request: equal bodies, however written, have equal fingerprints."""
-        canonical = json.dumps(asdict(self), sort_keys=True, ensure_ascii=True)
+        fields = {name: value for name, value in asdict(self).items() if name != "bulk" or value}
+        canonical = json.dumps(fields, sort_keys=True, ensure_ascii=True)
         return hashlib.sha256(canonical.encode()).hexdigest()
 
 
@@ -138,6 +145,7 @@ def parse_generation(body: Mapping[str, object], limits: RoleLimits) -> Generati
         seed=fields.seed(),
         count=fields.integer("count", 1, 1, min(MAX_COUNT, limits.max_count)),
         exact=fields.flag("exact"),
+        bulk=fields.flag("bulk"),
     )
     if fields.errors:
         raise InvalidRequestError(fields.errors)

@@ -31,7 +31,11 @@ _ID: Final = re.compile(r"[0-9a-f]{16}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One click. `attempt` grows with each claim and fences late results; `losses` counts crashes under it."""
+    """One click. `attempt` grows with each claim and fences late results; `losses` counts crashes under it.
+
+    `vstart` and `vfinish` are its turn in virtual time (see `scheduler.fairness`).
+    `worker` is the process that runs it, believed to be alive until `lease_until`.
+    """
 
     seq: int
     id: str
@@ -48,6 +52,9 @@ class Job:
     seed: int
     count: int
     exact: bool
+    bulk: bool
+    vstart: int
+    vfinish: int
     cost: int
     work: float
     day: date
@@ -55,9 +62,15 @@ class Job:
     losses: int
     revision: int
     error_code: str | None
+    worker: str | None
+    lease_until: datetime | None
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
+
+    @property
+    def pixel_steps(self) -> int:
+        return self.width * self.height * self.steps * self.count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

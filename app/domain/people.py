@@ -38,15 +38,20 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoleLimits:
-    """One row of `roles`: default daily quota (-1 unlimited), the caps of a request, and how many a minute."""
+    """One row of `roles`: default daily quota (-1 unlimited), caps of the queue and of a request, clicks a minute.
+
+    `weight` is the share of the machine that each of them gets, in proportion to all who wait.
+    """
 
     role: Role
     quota_daily: int
     max_waiting: int
+    max_running: int
     max_side: int
     max_steps: int
     max_count: int
     jobs_per_minute: int
+    weight: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,8 @@
 """What the flows need from the machine: pixels, a disk and a clock. Real parts and fakes obey the same tests."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
@@ -183,8 +183,14 @@ class Vault(Protocol):
     def paths(self) -> frozenset[str]:
         """The paths of all originals on disk."""
 
-    def sweep(self) -> int:
-        """Remove half-written files that a crash left; answers how many."""
+    def of_days(self, days: Iterable[date]) -> Mapping[str, str]:
+        """The originals in the folders of these days: relative path by picture id."""
+
+    def set_aside(self, path: str) -> None:
+        """Move an original that nobody knows out of the outputs directory, where it can be looked at."""
+
+    def sweep(self, untouched: timedelta) -> int:
+        """Remove half-written files that nobody has touched for so long; answers how many."""
 
 
 class InitialPassword(Protocol):

@@ -25,8 +25,9 @@ LONGEST_PAUSE: Final = 30.0
 LOST_GRACE: Final = 1.0
 POLL: Final = 1.0
 TOLD_EVERY: Final = 5  # percent of a download
-# Nothing on a GPU takes ten minutes between two events; on a CPU one step of the real model may.
+# Before anything was measured: a step of the real model, compiled for the first time, or on a slow CPU.
 CUDA_SILENCE: Final = 600.0
+CPU_SILENCE: Final = 3600.0
 
 
 class LocalEngine:
@@ -45,7 +46,7 @@ class LocalEngine:
         """`model`, `source` and `device` as the flags of those names.
 
         `on_change` is called after each change of status, from any thread. A run during which the child says nothing
-        for `silence_limit` seconds is lost and the child replaced; None: ten minutes on CUDA, no limit on a CPU.
+        for `silence_limit` seconds is lost and the child replaced; None: much longer than what was seen so far.
         Raises ValueError for an unknown source or device.
         """
         if source not in SOURCES or not DEVICE.fullmatch(device):
@@ -132,7 +133,7 @@ class LocalEngine:
             child = self._child
             if child is None or self._stopping.is_set():
                 raise EngineLostError
-            run = self._runs.begin(request.job_id)
+            run = self._runs.begin(request.job_id, request.width * request.height)
         child.send(wire.Run(run.run_id, request))
         return run, child
 
@@ -224,9 +225,10 @@ class LocalEngine:
     def _exceeded(self, heard: float) -> float | None:
         """The limit of silence in seconds, if a run is in flight and the child was last `heard` longer ago."""
         status = self.status()
-        limit = self._silence_limit or (CUDA_SILENCE if status.device.startswith("cuda") else None)
+        unmeasured = CUDA_SILENCE if status.device.startswith("cuda") else CPU_SILENCE
+        limit = self._silence_limit or self._runs.patience() or unmeasured
         begun = self._runs.last_begun()
-        if limit is None or begun is None or status.state is not EngineState.READY:
+        if begun is None or status.state is not EngineState.READY:
             return None
         return limit if time.monotonic() - max(heard, begun) > limit else None
 

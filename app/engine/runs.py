@@ -3,11 +3,16 @@
 import itertools
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from queue import SimpleQueue
+from typing import Final
 
 from app.domain.ports import EngineCancelledError, EngineEvent, EngineLostError, EngineRunError
 from app.engine import wire
+
+LEAST_PATIENCE: Final = 120.0
+# A step of four times the pixels may take sixteen times as long.
+TOLERANCE: Final = 20.0
 
 
 class _Lost:
@@ -15,12 +20,13 @@ class _Lost:
 
 
 class Run:
-    """One run: its id on the wire, its job, and its unread events."""
+    """One run: its id on the wire, its job, how many pixels a picture has, and its unread events."""
 
-    def __init__(self, run_id: int, job_id: str) -> None:
+    def __init__(self, run_id: int, job_id: str, pixels: int, begun: float) -> None:
         self.run_id = run_id
         self.job_id = job_id
-        self.begun = time.monotonic()
+        self.pixels = pixels
+        self.begun = self.heard = begun
         self._inbox: SimpleQueue[EngineEvent | wire.RunEnd | _Lost] = SimpleQueue()
 
     def put(self, item: EngineEvent | wire.RunEnd | _Lost) -> None:
@@ -45,13 +51,16 @@ class Run:
 class RunTable:
     """All runs that have begun and not ended; what comes for any other run is stale and dropped. Thread-safe."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
         self._ids = itertools.count(1)
         self._lock = threading.Lock()
         self._runs: dict[int, Run] = {}
+        # Seconds a pixel of the longest silence after which a run went on.
+        self._slowest = 0.0
 
-    def begin(self, job_id: str) -> Run:
-        run = Run(next(self._ids), job_id)
+    def begin(self, job_id: str, pixels: int) -> Run:
+        run = Run(next(self._ids), job_id, pixels, self._now())
         with self._lock:
             self._runs[run.run_id] = run
         return run
@@ -59,6 +68,10 @@ class RunTable:
     def happened(self, message: wire.Happened) -> None:
         with self._lock:
             run = self._runs.get(message.run_id)
+            if run is not None:
+                now = self._now()
+                self._slowest = max(self._slowest, (now - run.heard) / run.pixels)
+                run.heard = now
         if run is not None:
             run.put(message.event)
 
@@ -82,6 +95,12 @@ class RunTable:
     def of_job(self, job_id: str) -> list[int]:
         with self._lock:
             return [run.run_id for run in self._runs.values() if run.job_id == job_id]
+
+    def patience(self) -> float | None:
+        """Seconds of silence that are still believed, after what was seen so far; None before anything was."""
+        with self._lock:
+            pixels = max((run.pixels for run in self._runs.values()), default=0)
+            return max(LEAST_PATIENCE, TOLERANCE * self._slowest * pixels) if self._slowest else None
 
     def last_begun(self) -> float | None:
         """When the youngest run in flight began (`time.monotonic`), None without one."""

@@ -12,22 +12,26 @@ from app.flows.identify import require_standing
 from app.flows.studio import Studio
 from app.quota.ledger import Balance
 from app.quota.service import balance
+from app.quota.service import budget as department_budget
 from app.store.transaction import Transaction
 
 
 @dataclass(frozen=True, slots=True)
 class Me:
-    """The account as its owner sees it."""
+    """The account as its owner sees it; `budget` is the department's month, None where it has none."""
 
     actor: Principal
     permissions: tuple[str, ...]
     quota: Balance
+    budget: Balance | None
 
 
 def me(studio: Studio, actor: Principal) -> Me:
-    day = studio.today()
-    quota = studio.store.read(lambda tx: balance(tx, actor, day))
-    return Me(actor, tuple(sorted(permissions(actor))), quota)
+    day, month = studio.today(), studio.this_month()
+    quota, budget = studio.store.read(
+        lambda tx: (balance(tx, actor, day), department_budget(tx, actor.user.department, month))
+    )
+    return Me(actor, tuple(sorted(permissions(actor))), quota, budget)
 
 
 def change_password(studio: Studio, actor: Principal, old: str, new: str, origin: Origin) -> None:

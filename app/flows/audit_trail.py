@@ -1,15 +1,14 @@
 """Reading the audit trail."""
 
-import re
 from dataclasses import dataclass
-from datetime import date
 
 from app.auth.policy import Permission
 from app.domain.errors import FieldError, InvalidRequestError
 from app.domain.people import Origin, Principal
+from app.flows.days import parse_day
 from app.flows.jobs import require_limit
 from app.flows.studio import Studio
-from app.quota.ledger import Day, day_on
+from app.quota.ledger import Day
 from app.store.audit import AuditRow
 from app.store.rows import Page
 
@@ -50,11 +49,4 @@ def list_events(
 
 
 def _day(studio: Studio, text: str | None, field: str) -> Day | None:
-    if text is None:
-        return None
-    try:
-        if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
-            raise ValueError  # noqa: TRY301 - one refusal for both kinds of nonsense
-        return day_on(date.fromisoformat(text), studio.zone)
-    except (ValueError, OverflowError):
-        raise InvalidRequestError([FieldError(field, "field.day")]) from None
+    return None if text is None else parse_day(text, studio.zone, field)

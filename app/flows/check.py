@@ -1,15 +1,18 @@
 """Proof that ledger, day rows, jobs, picture rows and files agree; also while the server makes pictures."""
 
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from typing import Final
 
 from app.domain.errors import NotFoundError, Params
 from app.domain.jobs import Job
-from app.flows.run import recipe_of
+from app.flows.pictures import recipe_of
 from app.flows.studio import Studio
-from app.store.checks import Checks, PictureFile, Place, WrongDay, WrongJob
+from app.quota.ledger import first_of_month
+from app.store.checks import Checks, MonthSum, PictureFile, Place, WrongDay, WrongJob
 from app.store.transaction import Transaction
 
 PATIENCE: Final = 0.5
@@ -58,7 +61,8 @@ def _read(tx: Transaction) -> _Rows:
 
 def _wrong_rows(checks: Checks) -> Iterator[Difference]:
     for day in checks.wrong_days():
-        yield _wrong_day(day)
+        yield from _wrong_day(day)
+    yield from _wrong_months(checks.months(), checks.months_by_ledger())
     for job in checks.wrong_jobs():
         yield from _wrong_job(job)
     for kind, places in (
@@ -72,13 +76,35 @@ def _wrong_rows(checks: Checks) -> Iterator[Difference]:
             yield _at(kind, place)
 
 
-def _wrong_day(day: WrongDay) -> Difference:
+def _wrong_day(day: WrongDay) -> Iterator[Difference]:
     numbers: dict[str, int] = {"ledger_used": day.ledger_used, "ledger_reserved": day.ledger_reserved}
     subject = f"{day.username} {day.day.isoformat()}"
-    if day.used is None or day.reserved is None:
-        return Difference(kind="day-missing", subject=subject, params=numbers)
+    if day.used is None or day.reserved is None or day.adjusted is None:
+        yield Difference(kind="day-missing", subject=subject, params=numbers)
+        return
     numbers |= {"used": day.used, "reserved": day.reserved}
-    return Difference(kind="day", subject=subject, params=numbers)
+    if (day.used, day.reserved) != (day.ledger_used, day.ledger_reserved):
+        yield Difference(kind="day", subject=subject, params=numbers)
+    if day.adjusted != day.ledger_adjusted:
+        added = {"adjusted": day.adjusted, "ledger_adjusted": day.ledger_adjusted}
+        yield Difference(kind="adjusted", subject=subject, params=added)
+
+
+def _wrong_months(rows: tuple[MonthSum, ...], days: tuple[MonthSum, ...]) -> Iterator[Difference]:
+    """Months of departments whose numbers are not the sums of their ledger entries."""
+    used, reserved = Counter[tuple[str, date]](), Counter[tuple[str, date]]()
+    for day in days:
+        key = (day.department, first_of_month(day.month))
+        used[key] += day.used
+        reserved[key] += day.reserved
+    known = {(row.department, row.month): row for row in rows}
+    for department, month in sorted(known.keys() | used.keys()):
+        row, key = known.get((department, month)), (department, month)
+        found = (row.used, row.reserved) if row else (0, 0)
+        if found != (used[key], reserved[key]):
+            numbers = {"used": found[0], "reserved": found[1]}
+            numbers |= {"ledger_used": used[key], "ledger_reserved": reserved[key]}
+            yield Difference(kind="month", subject=f"{department} {month:%Y-%m}", params=numbers)
 
 
 def _wrong_job(job: WrongJob) -> Iterator[Difference]:

@@ -1,5 +1,6 @@
 """Looking at one's own jobs: one, a list, and what changed since the last look."""
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Final
@@ -8,20 +9,29 @@ from app.auth.policy import Permission
 from app.domain.errors import FieldError, InvalidRequestError, NotFoundError
 from app.domain.jobs import Job, JobState, Picture, is_id
 from app.domain.people import Origin, Principal
+from app.flows.places import placing
 from app.flows.studio import Studio
+from app.scheduler.line import Place
+from app.scheduler.progress import NOTHING_DONE
 from app.store.rows import MAX_LIMIT, Page
 from app.store.transaction import Transaction
 
 MOST_UNFINISHED: Final = 200
+NOWHERE: Final = Place(None, None)
 _REV: Final = re.compile(r"([0-9]{1,18})\.([0-9a-f]{8})\.([0-9]{1,18})")
 
 
 @dataclass(frozen=True, slots=True)
 class JobView:
-    """A job with its pictures, and the denoising step it is at while it runs."""
+    """A job with its pictures, its place in the queue, and the denoising step it is at while it runs.
+
+    `eta_seconds` until its last picture is there; None where nobody can know.
+    """
 
     job: Job
     pictures: tuple[Picture, ...]
+    position: int | None
+    eta_seconds: int | None
     step: int | None
     picture_index: int | None
 
@@ -43,7 +53,7 @@ def get_job(studio: Studio, actor: Principal, job_id: str, origin: Origin) -> Jo
     """Raises NotFoundError for a job that is not there or somebody else's."""
     if not is_id(job_id):
         raise NotFoundError
-    found = studio.store.read(lambda tx: _views(studio, tx, _existing(tx.jobs.get(job_id))))[0]
+    found = studio.store.read(lambda tx: job_views(studio, tx, _existing(tx.jobs.get(job_id))))[0]
     studio.permit_object(actor, found.job.user_id, Permission.JOB_CANCEL_ANY, origin, job_id)
     studio.permit(actor, Permission.JOB_READ, origin, job_id)
     return found
@@ -58,7 +68,7 @@ def list_jobs(
 
     def work(tx: Transaction) -> Page[JobView]:
         found = tx.jobs.list(actor.user_id, state, cursor, limit)
-        return Page(_views(studio, tx, found.items), found.next_cursor)
+        return Page(job_views(studio, tx, found.items), found.next_cursor)
 
     return studio.store.read(work)
 
@@ -75,10 +85,11 @@ def changes(studio: Studio, actor: Principal, since: str | None, origin: Origin)
         if known is None:
             jobs = tx.jobs.unfinished(actor.user_id, limit=MOST_UNFINISHED)
         else:
-            seen = int(known[3]) if known[2] == studio.progress.process else -1
+            # Steps and places of another process' numbering say nothing here; what moved in the database does.
+            seen = int(known[3]) if known[2] == studio.progress.process else version
             jobs = _changed(studio, tx, actor, int(known[1]), seen)
         rev = f"{revision}.{studio.progress.process}.{version}"
-        return Changes(rev, _views(studio, tx, jobs), version, known is not None)
+        return Changes(rev, job_views(studio, tx, jobs), version, known is not None)
 
     return studio.store.read(work)
 
@@ -95,25 +106,32 @@ def _existing(job: Job | None) -> tuple[Job]:
 
 
 def _changed(studio: Studio, tx: Transaction, actor: Principal, revision: int, seen: int) -> tuple[Job, ...]:
-    """Moved since in the database, or stepped since in this process."""
-    moved = tx.jobs.changed_since(actor.user_id, revision)
-    known = {job.id for job in moved}
-    running = (job for job in tx.jobs.unfinished(actor.user_id) if job.state is JobState.RUNNING)
-    stepped = [
-        job
-        for job in running
-        if job.id not in known and (live := studio.progress.live(job.id)) is not None and live.version > seen
-    ]
-    return (*moved, *stepped)
+    """Moved since in the database; or, as this process knows, stepped since or at another place in the queue."""
+    changed = tx.jobs.changed_since(actor.user_id, revision)
+    known = {job.id for job in changed}
+    moved = studio.progress.moved_at(actor.user_id) > seen
+
+    def is_news(job: Job) -> bool:
+        if job.state is JobState.QUEUED:
+            return moved
+        return (live := studio.progress.live(job.id)) is not None and live.version > seen
+
+    unfinished = tx.jobs.unfinished(actor.user_id, limit=MOST_UNFINISHED)
+    return (*changed, *(job for job in unfinished if job.id not in known and is_news(job)))
 
 
-def _views(studio: Studio, tx: Transaction, jobs: tuple[Job, ...]) -> tuple[JobView, ...]:
+def job_views(studio: Studio, tx: Transaction, jobs: tuple[Job, ...]) -> tuple[JobView, ...]:
+    """Each job as its owner, or somebody who steers the queue, may see it."""
     pictures = tx.images.of_jobs(job.id for job in jobs)
-    return tuple(_view(studio, job, pictures[job.id]) for job in jobs)
+    placed = placing(studio, tx)
+    return tuple(_view(studio, job, pictures[job.id], placed(job, len(pictures[job.id]))) for job in jobs)
 
 
-def _view(studio: Studio, job: Job, pictures: tuple[Picture, ...]) -> JobView:
-    if job.state is not JobState.RUNNING:
-        return JobView(job, pictures, None, None)
-    live = studio.progress.live(job.id)
-    return JobView(job, pictures, live.step if live else 0, live.index if live else 0)
+def _view(studio: Studio, job: Job, pictures: tuple[Picture, ...], place: Place | None) -> JobView:
+    place = place or NOWHERE
+    step = index = None
+    if job.state is JobState.RUNNING and job.worker == studio.worker:  # no other process tells its steps
+        live = studio.progress.live(job.id) or NOTHING_DONE
+        step, index = live.step, live.index
+    eta = None if place.seconds is None else math.ceil(place.seconds)
+    return JobView(job, pictures, place.position, eta, step, index)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from app.auth.policy import GRANTS, Permission
 from app.domain.people import Origin, Principal, User, daily_allowance
 from app.flows.studio import Studio
-from app.quota.ledger import Balance
+from app.quota.ledger import Balance, allowance_of_day
 from app.store.transaction import Transaction
 
 
@@ -26,7 +26,7 @@ def people_today(studio: Studio, actor: Principal, origin: Origin) -> tuple[Pers
         found = []
         for user in tx.users.all():
             row = tx.quota.day(user.id, day.date)
-            allowance = daily_allowance(user.quota_daily, defaults[user.role])
+            allowance = allowance_of_day(daily_allowance(user.quota_daily, defaults[user.role]), row.adjusted)
             quota = Balance(allowance=allowance, used=row.used, reserved=row.reserved, resets_at=day.ends_at)
             found.append(PersonToday(user, quota, Permission.JOB_CREATE in GRANTS[user.role]))
         return tuple(found)

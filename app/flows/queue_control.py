@@ -6,9 +6,9 @@ from typing import Final
 
 from app.audit.events import QueueControlled
 from app.auth.policy import Permission
-from app.domain.jobs import Job
 from app.domain.people import Origin, Principal
 from app.domain.ports import EngineStatus
+from app.flows.jobs import JobView, job_views
 from app.flows.studio import Studio
 from app.store.transaction import Transaction
 
@@ -18,10 +18,11 @@ Steer = Callable[[Studio, Principal, Origin], None]
 
 @dataclass(frozen=True, slots=True)
 class QueueView:
-    """Running jobs first, then the queue in its order; at most MOST_SHOWN."""
+    """Running jobs first, then the queue in its order with places; at most MOST_SHOWN. Draining is paused, too."""
 
     paused: bool
-    jobs: tuple[Job, ...]
+    draining: bool
+    jobs: tuple[JobView, ...]
     engine: EngineStatus
 
 
@@ -29,28 +30,34 @@ def view_queue(studio: Studio, actor: Principal, origin: Origin) -> QueueView:
     studio.permit(actor, Permission.QUEUE_MANAGE, origin)
 
     def work(tx: Transaction) -> QueueView:
-        jobs = tx.jobs.unfinished(limit=MOST_SHOWN)
-        return QueueView(tx.service.get().paused, jobs, studio.engine.status())
+        service, jobs = tx.service.get(), tx.jobs.unfinished(limit=MOST_SHOWN)
+        views = sorted(job_views(studio, tx, jobs), key=lambda view: view.position or 0)
+        return QueueView(service.paused, service.draining, tuple(views), studio.engine.status())
 
     return studio.store.read(work)
 
 
 def pause(studio: Studio, actor: Principal, origin: Origin) -> None:
     """Start nothing new; jobs are still accepted and wait."""
-    _set(studio, actor, origin, paused=True)
+    _steer(studio, actor, origin, "pause")
+
+
+def drain(studio: Studio, actor: Principal, origin: Origin) -> None:
+    """Start nothing new and accept nothing new: what runs is finished, what waits waits on."""
+    _steer(studio, actor, origin, "drain")
 
 
 def resume(studio: Studio, actor: Principal, origin: Origin) -> None:
-    _set(studio, actor, origin, paused=False)
+    _steer(studio, actor, origin, "resume")
 
 
-def _set(studio: Studio, actor: Principal, origin: Origin, *, paused: bool) -> None:
+def _steer(studio: Studio, actor: Principal, origin: Origin, verb: str) -> None:
     studio.permit(actor, Permission.QUEUE_MANAGE, origin)
 
     def work(tx: Transaction) -> None:
-        tx.service.set_paused(paused=paused)
-        studio.record(tx, QueueControlled(verb="pause" if paused else "resume"), actor, origin)
+        tx.service.steer(paused=verb != "resume", draining=verb == "drain")
+        studio.record(tx, QueueControlled(verb=verb), actor, origin)
 
     studio.store.write(work)
-    studio.progress.changed()
-    studio.wake()
+    studio.progress.note()
+    studio.queue_changed()

@@ -1,10 +1,15 @@
-"""At the start of whoever owns the queue: what a crash left behind is put back in order."""
+"""What a crash left behind is put back in order, by whoever owns the queue."""
 
 import logging
 
-from app.domain.jobs import JobState
-from app.flows.run import discard_unrecorded, hand_back
+from app.domain.errors import StudioError
+from app.domain.jobs import Job
+from app.flows.pictures import discard_unrecorded
+from app.flows.reconcile import reconcile
+from app.flows.run import hand_back
 from app.flows.studio import Studio
+from app.logs import where
+from app.scheduler.queue import may_take_over
 
 log = logging.getLogger(__name__)
 
@@ -15,20 +20,40 @@ class Recovery:
 
     def __init__(self, studio: Studio) -> None:
         self._studio = studio
-        self._after_crash = True
+        self._after_start = True
 
     def __call__(self) -> None:
-        recover(self._studio, lost=self._after_crash)
-        self._after_crash = False
+        if self._after_start:
+            try:
+                reconcile(self._studio)
+            except OSError as error:  # somebody else's files must not keep the queue from working
+                log.error("files could not be put in order: %s", error.strerror)
+        recover(self._studio, lost=self._after_start)
+        self._after_start = False
 
 
 def recover(studio: Studio, *, lost: bool) -> None:
-    """Jobs that were running wait again in front; half-written and unrecorded files go. Reservations stay."""
-    studio.vault.sweep()
-    running = [job for job in studio.store.read(lambda tx: tx.jobs.unfinished()) if job.state is JobState.RUNNING]
-    for job in running:
-        discard_unrecorded(studio, job)
-        hand_back(studio, job, lost=lost)
-        studio.progress.forget(job.id, job.user_id)
-    if running:
-        log.warning("%d unfinished jobs of the last run wait again", len(running))
+    """Jobs that nobody runs any more wait again in front; their unrecorded files go. Reservations stay."""
+    found = _given_up(studio)
+    for job in found:
+        try:
+            # First of all: from here on no late result of that attempt is recorded.
+            hand_back(studio, job, lost=lost)
+            discard_unrecorded(studio, job)
+        except StudioError:
+            raise
+        except Exception as error:  # one job that cannot be ended must not stop everybody's
+            log.error("job %s cannot be put back: %s", job.id, type(error).__name__, exc_info=where(error))
+    if found:
+        studio.queue_changed(*{job.user_id for job in found})
+        log.warning("%d unfinished jobs wait again", len(found))
+
+
+def _given_up(studio: Studio) -> list[Job]:
+    here, now = set(studio.progress.running()), studio.clock.now()
+    running = studio.store.read(lambda tx: tx.jobs.running())
+    return [
+        job
+        for job in running
+        if job.id not in here and may_take_over(job, worker=studio.worker, now=now, alone=studio.alone)
+    ]

@@ -12,9 +12,10 @@ from app.flows.studio import Studio
 class ServiceStatus:
     engine: EngineStatus
     paused: bool
+    draining: bool
 
 
 def service_status(studio: Studio, actor: Principal, origin: Origin) -> ServiceStatus:
     studio.permit(actor, Permission.EXAMPLE_READ, origin)
-    paused = studio.store.read(lambda tx: tx.service.get()).paused
-    return ServiceStatus(studio.engine.status(), paused)
+    service = studio.store.read(lambda tx: tx.service.get())
+    return ServiceStatus(studio.engine.status(), service.paused, service.draining)

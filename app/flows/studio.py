@@ -14,8 +14,10 @@ from app.auth.sessions import Lifetime
 from app.domain.errors import NotFoundError, StudioError
 from app.domain.people import UNLIMITED, Origin, Principal, Role, RoleLimits, User
 from app.domain.ports import Clock, Engine, InitialPassword, Vault
-from app.quota.ledger import Day, day_of
+from app.quota.ledger import Day, Month, day_of, month_of
 from app.scheduler.changes import Changes
+from app.scheduler.line import LineCache
+from app.scheduler.pace import Pace
 from app.scheduler.progress import Progress
 from app.store.transaction import Store, Transaction
 
@@ -28,7 +30,8 @@ NOWHERE: Final = Origin()
 class Studio:
     """Everything that flows share. `wake` tells the dispatcher, here and in other processes, to look again.
 
-    `identities` tells whatever is open that somebody's session, token, role or account changed.
+    `identities` tells whatever is open that somebody's session, token, role or account changed. `alone`: no other
+    server can work on the same queue.
     """
 
     store: Store
@@ -41,10 +44,28 @@ class Studio:
     progress: Progress = field(default_factory=Progress)
     identities: Changes = field(default_factory=Changes)
     rates: Rates = field(default_factory=Rates)
+    line: LineCache = field(default_factory=LineCache)
+    pace: Pace = field(default_factory=Pace)
+    alone: bool = True
     wake: Callable[[], None] = lambda: None
+
+    @property
+    def worker(self) -> str:
+        """How the jobs that run in this process name it."""
+        return self.progress.process
 
     def today(self) -> Day:
         return day_of(self.clock.now(), self.zone)
+
+    def this_month(self) -> Month:
+        return month_of(self.clock.now(), self.zone)
+
+    def queue_changed(self, *user_ids: int) -> None:
+        """After the commit: jobs of these people came, moved or ended."""
+        self.line.changed()
+        for user_id in user_ids:
+            self.progress.changed(user_id)
+        self.wake()
 
     def identity_changed(self, user_id: int) -> None:
         """After the commit: what that person has open looks again whether it may stay."""
@@ -105,9 +126,11 @@ def console(at: datetime) -> Principal:
         role=Role.ADMIN,
         quota_daily=UNLIMITED,
         max_waiting=50,
+        max_running=1,
         max_side=2048,
         max_steps=50,
         max_count=4,
         jobs_per_minute=600,
+        weight=1,
     )
     return Principal(user=user, limits=limits)

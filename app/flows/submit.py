@@ -16,6 +16,7 @@ from app.domain.errors import (
     NotAuthenticatedError,
     QuotaExceededError,
     RateLimitedError,
+    ServicePausedError,
     TooManyJobsError,
 )
 from app.domain.generation import SEEDS, GenerationRequest, parse_generation, require_token_count
@@ -23,7 +24,9 @@ from app.domain.jobs import Job, JobState
 from app.domain.people import Origin, Principal
 from app.domain.ports import EngineState
 from app.flows.studio import Studio
-from app.quota.service import note_reservation, require_token_quota, reserve
+from app.quota.ledger import month_on
+from app.quota.service import note_reservation, require_token_quota, reserve, reserve_budget
+from app.scheduler.queue import turn_of_click
 from app.store.transaction import Transaction
 
 KEY_KEPT: Final = timedelta(hours=24)
@@ -44,7 +47,7 @@ def submit(
     """Queue a job for the actor and reserve its pictures, once for each idempotency key.
 
     Raises NotPermittedError, InvalidRequestError, RateLimitedError, QuotaExceededError, TooManyJobsError,
-    ConflictError or EngineUnavailableError; then nothing is changed.
+    ConflictError, ServicePausedError or EngineUnavailableError; then nothing is changed.
     """
     studio.permit(actor, Permission.JOB_CREATE, origin)
     request = parse_generation(body, actor.limits)
@@ -57,8 +60,7 @@ def submit(
         studio.refused(actor, error, Permission.JOB_CREATE.value, origin)
         raise
     if submission.created:
-        studio.progress.changed(actor.user_id)
-        studio.wake()
+        studio.queue_changed(actor.user_id)
     return submission
 
 
@@ -71,6 +73,8 @@ def _submit(
         tx.idempotency.purge(now - KEY_KEPT)
         if (known := _find(tx, actor, key, request)) is not None:
             return Submission(known, created=False)
+    if tx.service.get().draining:
+        raise ServicePausedError
     if studio.engine.status().state in {EngineState.FAILED, EngineState.STOPPED}:
         raise EngineUnavailableError
     if tx.jobs.waiting(actor.user_id) >= actor.limits.max_waiting:
@@ -80,6 +84,7 @@ def _submit(
     reserve(tx, actor, day, request.cost, now)
     job = _enqueue(tx, actor, request, origin, now, day.date)
     note_reservation(tx, job, now)
+    reserve_budget(tx, job.department, month_on(day.date, studio.zone), request.cost, now)
     studio.record(tx, JobSubmitted(subject=job.id, cost=job.cost, work=job.work), actor, origin)
     if key is not None:
         tx.idempotency.add(user_id=actor.user_id, key=key, fingerprint=request.fingerprint(), job_id=job.id, at=now)
@@ -117,6 +122,7 @@ def _enqueue(
 ) -> Job:
     job_id = secrets.token_hex(8)
     values = asdict(request)
+    turn = turn_of_click(tx, actor, request.pixel_steps, bulk=request.bulk)
     values["seed"] = secrets.randbelow(SEEDS) if request.seed is None else request.seed
     tx.jobs.add(
         values
@@ -125,6 +131,8 @@ def _enqueue(
             "user_id": actor.user_id,
             "department": actor.user.department,
             "state": JobState.QUEUED.value,
+            "vstart": turn.start,
+            "vfinish": turn.finish,
             "cost": request.cost,
             "work": request.work,
             "day": day,

@@ -24,6 +24,7 @@ from app.domain.people import (
 from app.flows.cancel import end_jobs_of, stop_working
 from app.flows.jobs import require_limit
 from app.flows.studio import Studio
+from app.scheduler.queue import set_turns_anew
 from app.store.rows import Page
 from app.store.transaction import Transaction
 from app.store.users import Account
@@ -103,12 +104,15 @@ def change_user(
             tx.users.change(before.id, changes)
         if (event := _set_disabled(studio, tx, before, reason, disabled=disabled)) is not None:
             studio.record(tx, event, actor, origin)
-        after = existing(tx, username).user
+        account = existing(tx, username)
+        after = account.user
         shown = {field: (_shown(before, field), _shown(after, field)) for field in changes}
         told = {field: f"{old} -> {new}" for field, (old, new) in shown.items() if old != new}
         if told:
             studio.record(tx, UserChanged(subject=username, changes=told), actor, origin)
-        ended = end_jobs_of(studio, tx, after.id, after.role, disabled=after.disabled_at is not None)
+        ended = end_jobs_of(studio, tx, after, actor)
+        if before.role is not after.role:
+            set_turns_anew(tx, after.id, account.limits.weight)
         tx.service.announce()
         return after, ended
 
@@ -149,9 +153,9 @@ def reset_password(
     return NewPassword(user, chosen if password is None else None)
 
 
-def existing(tx: Transaction, username: str) -> Account:
-    """The account, locked. Raises NotFoundError."""
-    account = tx.users.by_name(username, lock=True) if USERNAME.fullmatch(username) else None
+def existing(tx: Transaction, username: str, *, lock: bool = True) -> Account:
+    """The account. Raises NotFoundError."""
+    account = tx.users.by_name(username, lock=lock) if USERNAME.fullmatch(username) else None
     if account is None:
         raise NotFoundError("error.no-such-user", username=printable(username))
     return account

@@ -1,17 +1,23 @@
 """What flows answer, as the JSON objects of the API (docs/API.md), for the web and the command line alike."""
 
 import json
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 from app.domain.jobs import Job, Picture
-from app.domain.people import User, quota_text
+from app.domain.limits import FIELDS, shown_limit
+from app.domain.people import RoleLimits, User, quota_text
 from app.flows.account import Me
 from app.flows.audit_trail import AuditRow
 from app.flows.jobs import JobView
+from app.flows.limits import DepartmentMonth
 from app.flows.queue_control import QueueView
+from app.flows.quota_ledger import DayLedger
 from app.messages import translate
+from app.quota.ledger import Balance
 from app.store.identity import TokenRow
+from app.store.quota import WHOLE_JOB
 
 
 def timestamp(moment: datetime | None) -> str | None:
@@ -39,8 +45,9 @@ def image_json(picture: Picture) -> dict[str, Any]:
 
 
 def job_json(view: JobView, language: str) -> dict[str, Any]:
-    """`position` and `eta_seconds` come with the fair queue; until then nothing honest could stand there."""
     return _job(view.job, language) | {
+        "position": view.position,
+        "eta_seconds": view.eta_seconds,
         "step": view.step,
         "picture_index": view.picture_index,
         "images": [image_json(picture) for picture in view.pictures],
@@ -61,6 +68,7 @@ def _job(job: Job, language: str) -> dict[str, Any]:
         "seed": job.seed,
         "count": job.count,
         "exact": job.exact,
+        "bulk": job.bulk,
         "cost": job.cost,
         "work": job.work,
         "position": None,
@@ -103,21 +111,57 @@ def token_json(token: TokenRow, username: str) -> dict[str, Any]:
     }
 
 
+def role_json(limits: RoleLimits) -> dict[str, Any]:
+    return {"role": limits.role.value} | {name: shown_limit(name, getattr(limits, name)) for name in FIELDS}
+
+
+def department_json(found: DepartmentMonth) -> dict[str, Any]:
+    return asdict(found)
+
+
+def quota_json(quota: Balance) -> dict[str, Any]:
+    """`daily` and `remaining` null: unlimited."""
+    return {
+        "daily": None if quota.remaining is None else quota.allowance,
+        "used": quota.used,
+        "reserved": quota.reserved,
+        "remaining": quota.remaining,
+        "resets_at": timestamp(quota.resets_at),
+    }
+
+
+def ledger_json(ledger: DayLedger) -> dict[str, Any]:
+    items = [
+        {
+            "at": timestamp(entry.created_at),
+            "kind": entry.kind,
+            "amount": entry.amount,
+            "job_id": entry.job_id,
+            "index": None if entry.picture_index == WHOLE_JOB else entry.picture_index,
+            "actor": entry.actor,
+            "reason": entry.reason,
+        }
+        for entry in ledger.entries.items
+    ]
+    day, quota = ledger.day.isoformat(), quota_json(ledger.quota)
+    return {"day": day, "quota": quota, "items": items, "next_cursor": ledger.entries.next_cursor}
+
+
 def me_json(me: Me) -> dict[str, Any]:
-    user, quota = me.actor.user, me.quota
+    """`budget` null: the department has none; its `monthly` is what it may make in a month."""
+    user, limits = me.actor.user, role_json(me.actor.limits)
+    budget = me.budget and quota_json(me.budget)
+    if budget:
+        budget["monthly"] = budget.pop("daily")
     return {
         "username": user.username,
         "display_name": user.display_name,
         "role": user.role.value,
         "department": user.department,
         "permissions": list(me.permissions),
-        "quota": {
-            "daily": None if quota.remaining is None else quota.allowance,
-            "used": quota.used,
-            "reserved": quota.reserved,
-            "remaining": quota.remaining,
-            "resets_at": timestamp(quota.resets_at),
-        },
+        "quota": quota_json(me.quota),
+        "budget": budget,
+        "limits": {name: value for name, value in limits.items() if name not in {"role", "quota_daily", "weight"}},
     }
 
 
@@ -139,11 +183,13 @@ def queue_json(view: QueueView, language: str) -> dict[str, Any]:
     """Prompts of others stay out: steering the queue does not need them."""
     hidden = {"prompt", "negative_prompt", "images"}
     jobs = [
-        {key: value for key, value in _job(job, language).items() if key not in hidden} | {"username": job.username}
-        for job in view.jobs
+        {key: value for key, value in job_json(each, language).items() if key not in hidden}
+        | {"username": each.job.username}
+        for each in view.jobs
     ]
     return {
         "paused": view.paused,
+        "draining": view.draining,
         "engine": {"state": view.engine.state.value, "model": view.engine.model, "device": view.engine.device},
         "items": jobs,
         "next_cursor": None,

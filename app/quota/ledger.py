@@ -18,9 +18,20 @@ class Day:
         return max(1, math.ceil((self.ends_at - now).total_seconds()))
 
 
+@dataclass(frozen=True, slots=True)
+class Month:
+    """A calendar month in the configured zone: its first day, and the UTC moment at which it ends."""
+
+    date: date
+    ends_at: datetime
+
+    def seconds_left(self, now: datetime) -> int:
+        return max(1, math.ceil((self.ends_at - now).total_seconds()))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Balance:
-    """What a person has today. `allowance` -1 is unlimited."""
+    """What a person has today, or a department this month. `allowance` -1 is unlimited."""
 
     allowance: int
     used: int
@@ -42,6 +53,25 @@ def day_of(moment: datetime, zone: ZoneInfo) -> Day:
 
 def day_on(local: date, zone: ZoneInfo) -> Day:
     return Day(local, _midnight(local, zone), _midnight(local + timedelta(days=1), zone))
+
+
+def month_of(moment: datetime, zone: ZoneInfo) -> Month:
+    """The month that `moment` falls on."""
+    return month_on(moment.astimezone(zone).date(), zone)
+
+
+def month_on(local: date, zone: ZoneInfo) -> Month:
+    first = first_of_month(local)
+    return Month(first, _midnight(first_of_month(first + timedelta(days=31)), zone))
+
+
+def first_of_month(day: date) -> date:
+    return day.replace(day=1)
+
+
+def allowance_of_day(base: int, adjusted: int) -> int:
+    """What an administrator added to the day or took from it counts, unless the person is unlimited anyway."""
+    return base if base < 0 else max(0, base + adjusted)
 
 
 def _midnight(day: date, zone: ZoneInfo) -> datetime:

@@ -1,28 +1,52 @@
-"""Reserve, charge, release: each is written to the ledger once, whoever tries again."""
+"""Reserve, charge, release, adjust: each is written to the ledger once, whoever tries again."""
 
 from datetime import datetime
+from typing import Final
 
 from app.domain.errors import QuotaExceededError
 from app.domain.jobs import Job
-from app.domain.people import Principal, daily_allowance
-from app.quota.ledger import Balance, Day
-from app.store.quota import WHOLE_JOB, Entry
+from app.domain.people import UNLIMITED, Principal, daily_allowance
+from app.quota.ledger import Balance, Day, Month, allowance_of_day, first_of_month
+from app.store.quota import Entry
 from app.store.transaction import Transaction
+
+MACHINE: Final = "system"
 
 
 def balance(tx: Transaction, actor: Principal, day: Day) -> Balance:
-    allowance = daily_allowance(actor.user.quota_daily, actor.limits.quota_daily)
     row = tx.quota.day(actor.user_id, day.date)
+    allowance = allowance_of_day(_base(actor), row.adjusted)
     return Balance(allowance=allowance, used=row.used, reserved=row.reserved, resets_at=day.ends_at)
+
+
+def budget(tx: Transaction, department: str, month: Month) -> Balance | None:
+    """What the department has left of its month; None where it has no budget."""
+    allowance = tx.months.budget(department)
+    if allowance is None:
+        return None
+    row = tx.months.month(department, month.date)
+    return Balance(allowance=allowance, used=row.used, reserved=row.reserved, resets_at=month.ends_at)
 
 
 def reserve(tx: Transaction, actor: Principal, day: Day, amount: int, now: datetime) -> None:
     """Reserve `amount` pictures of the day, or raise QuotaExceededError. The user's row must be locked."""
-    allowance = daily_allowance(actor.user.quota_daily, actor.limits.quota_daily)
     tx.quota.open_day(actor.user_id, day.date, day.starts_at, day.ends_at)
-    if not tx.quota.reserve(actor.user_id, day.date, amount, allowance):
+    if not tx.quota.reserve(actor.user_id, day.date, amount, _base(actor)):
         left = balance(tx, actor, day).remaining or 0
         raise QuotaExceededError(needed=amount, remaining=left, retry_after=day.seconds_left(now))
+
+
+def reserve_budget(tx: Transaction, department: str, month: Month, amount: int, now: datetime) -> None:
+    """The same of the department's month, after the person's day. People without a department have no budget."""
+    if not department:
+        return
+    allowance = tx.months.budget(department)
+    tx.months.open_month(department, month.date)
+    if not tx.months.reserve(department, month.date, amount, UNLIMITED if allowance is None else allowance):
+        found = budget(tx, department, month)
+        left = (found.remaining if found else None) or 0
+        wait = month.seconds_left(now)
+        raise QuotaExceededError("error.budget-exceeded", needed=amount, remaining=left, retry_after=wait)
 
 
 def require_token_quota(tx: Transaction, actor: Principal, day: Day, amount: int, now: datetime) -> None:
@@ -35,20 +59,41 @@ def require_token_quota(tx: Transaction, actor: Principal, day: Day, amount: int
 
 
 def note_reservation(tx: Transaction, job: Job, now: datetime) -> None:
-    _enter(tx, job, now, Entry(WHOLE_JOB, "reserve", job.cost, "submitted"))
+    _enter(tx, job, now, Entry(kind="reserve", amount=job.cost, actor=job.username, reason="submitted"))
 
 
 def charge_picture(tx: Transaction, job: Job, index: int, now: datetime) -> None:
     """Turn one reservation into use, on the day of the click."""
-    if _enter(tx, job, now, Entry(index, "commit", 1, "picture")):
-        tx.quota.move(job.user_id, job.day, used=1, reserved=-1)
+    entry = Entry(picture_index=index, kind="commit", amount=1, actor=MACHINE, reason="picture")
+    if _enter(tx, job, now, entry):
+        _move(tx, job, used=1, reserved=-1)
 
 
-def release_rest(tx: Transaction, job: Job, reason: str, now: datetime) -> None:
+def release_rest(tx: Transaction, job: Job, reason: str, now: datetime, actor: str) -> None:
     """Give back what the ended job still holds."""
     held = tx.quota.held(job.id)
-    if held > 0 and _enter(tx, job, now, Entry(WHOLE_JOB, "release", held, reason)):
-        tx.quota.move(job.user_id, job.day, used=0, reserved=-held)
+    if held > 0 and _enter(tx, job, now, Entry(kind="release", amount=held, actor=actor, reason=reason)):
+        _move(tx, job, used=0, reserved=-held)
+
+
+def adjust(tx: Transaction, user_id: int, day: Day, entry: Entry, now: datetime) -> None:
+    """Add to the day's allowance, or take from it. The user's row must be locked."""
+    tx.quota.open_day(user_id, day.date, day.starts_at, day.ends_at)
+    tx.quota.adjust(user_id, day.date, entry.amount)
+    tx.quota.enter(user_id=user_id, day=day.date, job_id=None, entry=entry, at=now)
+
+
+def _base(actor: Principal) -> int:
+    return daily_allowance(actor.user.quota_daily, actor.limits.quota_daily)
+
+
+def _move(tx: Transaction, job: Job, *, used: int, reserved: int) -> None:
+    """On the day and the month of the click."""
+    tx.quota.move(job.user_id, job.day, used=used, reserved=reserved)
+    if job.department:
+        month = first_of_month(job.day)
+        tx.months.open_month(job.department, month)
+        tx.months.move(job.department, month, used=used, reserved=reserved)
 
 
 def _enter(tx: Transaction, job: Job, now: datetime, entry: Entry) -> bool:

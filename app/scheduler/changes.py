@@ -36,6 +36,11 @@ class Changes:
                 waiter.wake()
             return self._version
 
+    def awaited(self) -> tuple[int, ...]:
+        """For whom somebody sleeps at this moment."""
+        with self._lock:
+            return tuple(self._waiters)
+
     async def wait(self, user_id: int, version: int, seconds: float) -> bool:
         """Sleep until the user's version differs from `version`; False after `seconds` without a change."""
         waiter = _Waiter(asyncio.get_running_loop(), asyncio.Event())

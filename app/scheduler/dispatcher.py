@@ -5,6 +5,7 @@ It knows neither quota nor engine: it is given what to call.
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -17,15 +18,18 @@ log = logging.getLogger(__name__)
 
 POLL_SECONDS: Final = 0.25
 AFTER_ERROR_SECONDS: Final = 1.0
+REAP_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Duties:
     """What the dispatcher calls. `leads` says whether this process owns the queue; `recover` clears up after
-    whoever owned it before; `watch` notices what other processes changed."""
+    whoever owned it before, `reap` now and then after a process that ended without a word; `watch` notices what other
+    processes changed."""
 
     leads: Callable[[], bool]
     recover: Callable[[], None]
+    reap: Callable[[], None]
     ready: Callable[[], bool]
     claim: Callable[[], Job | None]
     run: Callable[[Job], None]
@@ -40,6 +44,7 @@ class Dispatcher:
         self._stopping = threading.Event()
         self._wake = threading.Event()
         self._unclear = True
+        self._reaped = 0.0
         self._threads = [
             threading.Thread(target=self._dispatch, name="dispatcher", daemon=True),
             threading.Thread(target=self._watch, name="watcher", daemon=True),
@@ -82,6 +87,10 @@ class Dispatcher:
         if self._unclear:
             self._duties.recover()
             self._unclear = False
+            self._reaped = time.monotonic()
+        elif time.monotonic() - self._reaped >= REAP_SECONDS:
+            self._duties.reap()
+            self._reaped = time.monotonic()
         job = self._duties.claim() if self._duties.ready() else None
         if job is None:
             return False

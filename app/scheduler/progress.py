@@ -1,18 +1,26 @@
 """Live progress: the running step of each job, on top of what lets long polls sleep."""
 
 import secrets
+import time
 from dataclasses import dataclass
+from typing import Final
 
 from app.scheduler.changes import Changes
 
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """Denoising step `step` of picture `index` is done; `version` is when that was noted."""
+    """Denoising step `step` of picture `index` was done at `at` (`time.monotonic`), as change `version`; such a step
+    takes `seconds`, if that was measured by now."""
 
     index: int
     step: int
     version: int
+    at: float
+    seconds: float | None = None
+
+
+NOTHING_DONE: Final = Live(0, 0, 0, 0.0)
 
 
 class Progress(Changes):
@@ -22,6 +30,8 @@ class Progress(Changes):
         super().__init__()
         self.process = secrets.token_hex(4)
         self._live: dict[str, Live] = {}
+        self._moved: dict[int, int] = {}
+        self._noted: dict[int | None, int] = {}
 
     def live(self, job_id: str) -> Live | None:
         with self._lock:
@@ -32,9 +42,29 @@ class Progress(Changes):
         with self._lock:
             return tuple(self._live)
 
-    def step(self, job_id: str, user_id: int, index: int, step: int) -> None:
+    def step(self, job_id: str, user_id: int, index: int, step: int, seconds: float | None = None) -> None:
         with self._lock:
-            self._live[job_id] = Live(index, step, self.changed(user_id))
+            self._live[job_id] = Live(index, step, self.changed(user_id), time.monotonic(), seconds)
+
+    def moved(self, user_id: int) -> None:
+        """The user's waiting jobs have other places, or other times, than were told before."""
+        with self._lock:
+            self._moved[user_id] = self.changed(user_id)
+
+    def moved_at(self, user_id: int) -> int:
+        """The version of the last such change; 0 before any."""
+        with self._lock:
+            return self._moved.get(user_id, 0)
+
+    def note(self, user_id: int | None = None) -> None:
+        """Something that is no job changed for that user, or for everybody: a quota, the state of the service."""
+        with self._lock:
+            self._noted[user_id] = self.changed(user_id)
+
+    def noted_at(self, user_id: int) -> int:
+        """The version of the last such change; 0 before any."""
+        with self._lock:
+            return max(self._noted.get(user_id, 0), self._noted.get(None, 0))
 
     def forget(self, job_id: str, user_id: int) -> None:
         with self._lock:

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import secrets
+import time
 from pathlib import Path
 from typing import Final
 
@@ -28,12 +29,14 @@ def write_whole(path: Path, content: bytes) -> None:
     _sync_folder(path.parent)
 
 
-def remove_parts(folder: Path) -> int:
-    """Remove the temporary files that a crash left below `folder`."""
+def remove_parts(folder: Path, untouched: float) -> int:
+    """Remove the temporary files below `folder` that nobody has touched for so many seconds."""
     removed = 0
     for part in folder.rglob(f".*{PART}"):
-        part.unlink(missing_ok=True)
-        removed += 1
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - part.stat().st_mtime >= untouched:
+                part.unlink()
+                removed += 1
     return removed
 
 

@@ -2,8 +2,12 @@
 
 import contextlib
 import hashlib
-from collections.abc import Mapping
+import re
+import shutil
+from collections.abc import Iterable, Mapping
+from datetime import date, timedelta
 from pathlib import Path
+from typing import Final
 
 from app.domain.errors import NotFoundError, UnavailableError
 from app.domain.ports import PictureNotKeptError, PictureRecipe, StoredPicture
@@ -11,13 +15,16 @@ from app.storage.files import FULL, remove_parts, write_whole
 from app.storage.metadata import parameters_text, recipe_json, with_text
 from app.storage.thumbnails import thumbnail
 
+NAME: Final = re.compile(r"[0-9]{6}_[0-9]+_([0-9a-f]{16})\.png")
+
 
 class FileVault:
-    """The `Vault` port on a local disk. Thumbnails live under the data directory."""
+    """The `Vault` port on a local disk. Thumbnails and what nobody knows live under the data directory."""
 
-    def __init__(self, outputs_dir: Path, thumbnails_dir: Path) -> None:
+    def __init__(self, outputs_dir: Path, thumbnails_dir: Path, strays_dir: Path) -> None:
         self._outputs = outputs_dir.resolve()
         self._thumbnails = thumbnails_dir.resolve()
+        self._strays = strays_dir.resolve()
 
     def path_of(self, recipe: PictureRecipe) -> str:
         moment = recipe.local_time
@@ -68,8 +75,25 @@ class FileVault:
         """Every picture on disk."""
         return frozenset(path.relative_to(self._outputs).as_posix() for path in self._outputs.glob("*/*/*.png"))
 
-    def sweep(self) -> int:
-        return sum(remove_parts(folder) for folder in (self._outputs, self._thumbnails) if folder.is_dir())
+    def of_days(self, days: Iterable[date]) -> Mapping[str, str]:
+        found = {}
+        for day in days:
+            for file in self._outputs.glob(f"*/{day.isoformat()}/*.png"):
+                if (named := NAME.fullmatch(file.name)) is not None:
+                    found[named[1]] = file.relative_to(self._outputs).as_posix()
+        return found
+
+    def set_aside(self, path: str) -> None:
+        target = self._strays / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(self._inside(path), target)
+
+    def sweep(self, untouched: timedelta) -> int:
+        return sum(
+            remove_parts(folder, untouched.total_seconds())
+            for folder in (self._outputs, self._thumbnails)
+            if folder.is_dir()
+        )
 
     def _inside(self, path: str) -> Path:
         file = (self._outputs / path).resolve()

@@ -14,7 +14,7 @@ from app.domain.jobs import UNFINISHED, JobState
 from app.store import schema
 from app.store.connect import READ_ONLY, Database
 from app.store.rows import Repository
-from app.store.tables import images, jobs, quota_days, quota_entries, users
+from app.store.tables import images, jobs, quota_days, quota_entries, quota_months, users
 
 Wrong = TypeVar("Wrong")
 _UNFINISHED: Final = tuple(sorted(UNFINISHED))
@@ -28,8 +28,20 @@ class WrongDay:
     day: date
     used: int | None
     reserved: int | None
+    adjusted: int | None
     ledger_used: int
     ledger_reserved: int
+    ledger_adjusted: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MonthSum:
+    """What the row of a department's month says, or what the ledger adds up to."""
+
+    department: str
+    month: date
+    used: int
+    reserved: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,19 +83,32 @@ class Checks(Repository):
         """Days whose numbers are not the sums of their ledger entries."""
         sums = _sums(quota_entries.c.user_id, quota_entries.c.day)
         same = and_(sums.c.user_id == quota_days.c.user_id, sums.c.day == quota_days.c.day)
-        used, held = func.coalesce(sums.c.used, 0), func.coalesce(sums.c.held, 0)
-        ledger = (used.label("ledger_used"), held.label("ledger_reserved"))
+        used, held, added = (func.coalesce(each, 0) for each in (sums.c.used, sums.c.held, sums.c.adjusted))
+        ledger = (used.label("ledger_used"), held.label("ledger_reserved"), added.label("ledger_adjusted"))
+        row = (quota_days.c.used, quota_days.c.reserved, quota_days.c.adjusted)
         differing = (
-            select(users.c.username, quota_days.c.day, quota_days.c.used, quota_days.c.reserved, *ledger)
+            select(users.c.username, quota_days.c.day, *row, *ledger)
             .select_from(quota_days.join(users, users.c.id == quota_days.c.user_id).outerjoin(sums, same))
-            .where(or_(quota_days.c.used != used, quota_days.c.reserved != held))
+            .where(or_(quota_days.c.used != used, quota_days.c.reserved != held, quota_days.c.adjusted != added))
         )
         missing = (
-            select(users.c.username, sums.c.day, quota_days.c.used, quota_days.c.reserved, *ledger)
+            select(users.c.username, sums.c.day, *row, *ledger)
             .select_from(sums.outerjoin(quota_days, same).outerjoin(users, users.c.id == sums.c.user_id))
             .where(quota_days.c.day.is_(None))
         )
         return (*self._all(differing, WrongDay), *self._all(missing, WrongDay))
+
+    def months(self) -> tuple[MonthSum, ...]:
+        """What the rows of the departments say."""
+        columns = (quota_months.c[field] for field in MonthSum.__dataclass_fields__)
+        return self._all(select(*columns), MonthSum)
+
+    def months_by_ledger(self) -> tuple[MonthSum, ...]:
+        """The same, added up from the ledger day by day: `month` is a day of it."""
+        sums = _sums(quota_entries.c.job_id, quota_entries.c.day)
+        used, held = func.sum(sums.c.used).label("used"), func.sum(sums.c.held).label("reserved")
+        query = select(jobs.c.department, sums.c.day.label("month"), used, held).join(jobs, jobs.c.id == sums.c.job_id)
+        return self._all(query.where(jobs.c.department != "").group_by(jobs.c.department, sums.c.day), MonthSum)
 
     def wrong_jobs(self) -> tuple[WrongJob, ...]:
         """Jobs that hold what they should not, or succeeded without all their pictures."""
@@ -158,12 +183,13 @@ def require_current(database: Database) -> None:
 
 
 def _sums(*keys: ColumnElement[Any]) -> Subquery:
-    """The ledger added up: what was reserved, what of it was used, and what is still held."""
-    reserved, used, released = (
+    """The ledger added up: what was reserved, what of it was used, what is still held, and what was adjusted."""
+    reserved, used, released, adjusted = (
         func.sum(case((quota_entries.c.kind == kind, quota_entries.c.amount), else_=0))
-        for kind in ("reserve", "commit", "release")
+        for kind in ("reserve", "commit", "release", "adjust")
     )
-    sums = (reserved.label("reserved"), used.label("used"), (reserved - used - released).label("held"))
+    held = (reserved - used - released).label("held")
+    sums = (reserved.label("reserved"), used.label("used"), held, adjusted.label("adjusted"))
     return select(*keys, *sums).group_by(*keys).subquery()
 
 

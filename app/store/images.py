@@ -2,13 +2,16 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import CursorResult, Row, Select, insert, select, update
 
 from app.domain.jobs import Picture
 from app.store.rows import Page, Repository, before, page
 from app.store.tables import images, jobs
+
+# SQLite takes so many parameters and more.
+AT_ONCE: Final = 500
 
 
 class Images(Repository):
@@ -38,6 +41,26 @@ class Images(Repository):
             query = query.where(images.c.seq < last)
         rows = self._connection.execute(query.order_by(images.c.seq.desc()).limit(limit + 1)).all()
         return page(rows, limit, _picture, "seq", label)
+
+    def known(self, image_ids: Iterable[str]) -> frozenset[str]:
+        """Which of these have a row, deleted ones included."""
+        wanted, found = tuple(image_ids), set[str]()
+        for begin in range(0, len(wanted), AT_ONCE):
+            query = select(images.c.id).where(images.c.id.in_(wanted[begin : begin + AT_ONCE]))
+            found.update(self._connection.scalars(query))
+        return frozenset(found)
+
+    def newest(self, limit: int) -> tuple[Picture, ...]:
+        """Of everybody, the newest first."""
+        rows = self._connection.execute(_select().order_by(images.c.seq.desc()).limit(limit))
+        return tuple(_picture(row) for row in rows)
+
+    def recent_times(self, limit: int) -> tuple[tuple[int, int, float], ...]:
+        """Of the newest pictures, oldest first: pixels, steps, seconds."""
+        query = select(images.c.width * images.c.height, jobs.c.steps, images.c.seconds)
+        query = query.join(jobs, jobs.c.id == images.c.job_id).order_by(images.c.seq.desc()).limit(limit)
+        rows = self._connection.execute(query).all()
+        return tuple((int(pixels), int(steps), float(seconds)) for pixels, steps, seconds in reversed(rows))
 
     def delete(self, image_id: str, at: datetime) -> bool:
         """Whether it was there."""

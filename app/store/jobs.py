@@ -1,16 +1,38 @@
 """Jobs. Each move between states is a compare-and-set, so that of two movers one wins."""
 
 from collections.abc import Mapping
-from datetime import date
-from typing import Any
+from datetime import date, datetime
+from functools import cache
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import CursorResult, Row, Select, func, insert, select, update
+from sqlalchemy import ColumnElement, CursorResult, Row, Select, func, insert, select, update
 
 from app.domain.jobs import MOVES, UNFINISHED, Job, JobState
+from app.domain.people import Role
 from app.store.rows import Page, Repository, before, page
-from app.store.tables import images, jobs, users
+from app.store.tables import images, jobs, roles, users
 
 _UNFINISHED = tuple(state.value for state in UNFINISHED)
+
+
+class InLine(NamedTuple):
+    """What the order and the time of a waiting job depend on."""
+
+    vstart: int
+    last_served: int
+    seq: int
+    user_id: int
+    width: int
+    height: int
+    steps: int
+    pictures: int
+
+
+class NextInLine(NamedTuple):
+    """Whose turn it is; everything else is read once the owner's row is locked."""
+
+    id: str
+    user_id: int
 
 
 class Jobs(Repository):
@@ -22,7 +44,7 @@ class Jobs(Repository):
         return None if row is None else _job(row)
 
     def waiting(self, user_id: int) -> int:
-        query = select(func.count()).where(jobs.c.user_id == user_id, jobs.c.state == JobState.QUEUED.value)
+        query = select(func.count()).where(jobs.c.user_id == user_id, _is_queued())
         return self._connection.scalar(query) or 0
 
     def of_token(self, token_id: str, day: date) -> int:
@@ -33,17 +55,66 @@ class Jobs(Repository):
         made = made.where(ours, jobs.c.state.not_in(_UNFINISHED))
         return int(self._connection.scalar(held) or 0) + (self._connection.scalar(made) or 0)
 
-    def oldest_waiting(self) -> Job | None:
-        query = _select().where(jobs.c.state == JobState.QUEUED.value).order_by(jobs.c.seq).limit(1)
-        row = self._connection.execute(query).one_or_none()
-        return None if row is None else _job(row)
+    def last_turn(self, user_id: int, *, bulk: bool) -> int:
+        """Where the last turn of the user's waiting jobs of that class ends in virtual time; 0 without any."""
+        mine = (jobs.c.user_id == user_id) & _is_queued() & (jobs.c.bulk == bulk)
+        return self._connection.scalar(select(func.max(jobs.c.vfinish)).where(mine)) or 0
+
+    def next_in_line(self) -> NextInLine | None:
+        """The waiting job whose turn begins first, then whose owner was served longest ago, then the older click.
+
+        Not of somebody who has as many running as the role allows.
+        """
+        row = self._connection.execute(_next_in_line()).one_or_none()
+        return None if row is None else NextInLine._make(row)
+
+    def any_unfinished(self) -> bool:
+        query = select(jobs.c.seq).where(jobs.c.state.in_(_UNFINISHED)).limit(1)
+        return self._connection.scalar(query) is not None
+
+    def any_waiting(self) -> bool:
+        return self._connection.scalar(select(jobs.c.seq).where(_is_queued()).limit(1)) is not None
+
+    def line(self, limit: int) -> tuple[InLine, ...]:
+        """The beginning of the queue in its order."""
+        wanted = (jobs.c.vstart, users.c.last_served, jobs.c.seq, jobs.c.user_id)
+        query = select(*wanted, jobs.c.width, jobs.c.height, jobs.c.steps, jobs.c.count)
+        query = query.join(users, users.c.id == jobs.c.user_id).where(_is_queued())
+        return tuple(InLine._make(row) for row in self._connection.execute(query.order_by(*_ORDER).limit(limit)))
+
+    def count_before(self, job: Job) -> int:
+        """How many wait whose turn begins earlier, or at the same time with an older click."""
+        earlier = (jobs.c.vstart < job.vstart) | ((jobs.c.vstart == job.vstart) & (jobs.c.seq < job.seq))
+        return self._connection.scalar(select(func.count()).where(_is_queued(), earlier)) or 0
+
+    def waiting_of(self, user_id: int, *, bulk: bool) -> tuple[Job, ...]:
+        """What one person has waiting of that class, in its order."""
+        query = _select().where(jobs.c.user_id == user_id, _is_queued(), jobs.c.bulk == bulk)
+        return tuple(_job(row) for row in self._connection.execute(query.order_by(jobs.c.vstart, jobs.c.seq)))
+
+    def running(self) -> tuple[Job, ...]:
+        query = _select().where(jobs.c.state == JobState.RUNNING.value).order_by(jobs.c.seq)
+        return tuple(_job(row) for row in self._connection.execute(query))
+
+    def owners_waiting(self, role: Role) -> tuple[int, ...]:
+        """Whoever has that role and something waiting."""
+        query = select(jobs.c.user_id).distinct().join(users, users.c.id == jobs.c.user_id)
+        return tuple(self._connection.scalars(query.where(_is_queued(), users.c.role == role.value)))
+
+    def set_turn(self, job_id: str, vstart: int, vfinish: int) -> None:
+        self._connection.execute(update(jobs).where(jobs.c.id == job_id).values(vstart=vstart, vfinish=vfinish))
+
+    def renew(self, worker: str, until: datetime) -> None:
+        """What this worker runs is believed to run until then."""
+        mine = (jobs.c.worker == worker) & (jobs.c.state == JobState.RUNNING.value)
+        self._connection.execute(update(jobs).where(mine).values(lease_until=until))
 
     def unfinished(self, user_id: int | None = None, *, limit: int | None = None) -> tuple[Job, ...]:
         """Running jobs first, then the queue in its order; of one user or of all."""
         query = _select().where(jobs.c.state.in_(_UNFINISHED))
         if user_id is not None:
             query = query.where(jobs.c.user_id == user_id)
-        query = query.order_by(jobs.c.state.desc(), jobs.c.seq).limit(limit)
+        query = query.order_by(jobs.c.state.desc(), *_ORDER).limit(limit)
         return tuple(_job(row) for row in self._connection.execute(query))
 
     def changed_since(self, user_id: int, revision: int) -> tuple[Job, ...]:
@@ -75,6 +146,36 @@ class Jobs(Repository):
         self._connection.execute(update(jobs).where(jobs.c.id == job_id).values(revision=revision))
 
 
+_ORDER: Final = (jobs.c.vstart, users.c.last_served, jobs.c.seq)
+
+
+@cache
+def _next_in_line() -> Select[tuple[str, int]]:
+    """Built once: every claim asks it, and building takes longer than finding."""
+    may_run = _is_queued() & jobs.c.user_id.not_in(_at_their_limit())
+    first = select(jobs.c.vstart).where(may_run).order_by(jobs.c.vstart).limit(1).scalar_subquery()
+    ties = select(jobs.c.id, jobs.c.user_id).join(users, users.c.id == jobs.c.user_id)
+    return ties.where(may_run, jobs.c.vstart == first).order_by(users.c.last_served, jobs.c.seq).limit(1)
+
+
+def _at_their_limit() -> Select[tuple[int]]:
+    """Whoever has as many running as the role allows."""
+    running = jobs.alias("running")
+    return (
+        select(running.c.user_id)
+        .join(users, users.c.id == running.c.user_id)
+        .join(roles, roles.c.name == users.c.role)
+        .where(running.c.state == JobState.RUNNING.value)
+        .group_by(running.c.user_id, roles.c.max_running)
+        .having(func.count() >= roles.c.max_running)
+    )
+
+
+def _is_queued() -> ColumnElement[bool]:
+    return jobs.c.state == JobState.QUEUED.value
+
+
+@cache
 def _select() -> Select[Any]:
     columns = [column for column in jobs.c if column.name not in {"ip_address", "token_id"}]
     return select(*columns, users.c.username).join(users, users.c.id == jobs.c.user_id)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection, CursorResult, Row, Update
 
 from app.domain.errors import FieldError, InvalidRequestError
 
@@ -18,6 +18,11 @@ class Repository:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+
+    def changes(self, statement: Update) -> int:
+        """Run it; how many rows it has changed."""
+        result: CursorResult[Any] = self._connection.execute(statement)
+        return result.rowcount
 
 
 @dataclass(frozen=True, slots=True)

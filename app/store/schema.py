@@ -16,6 +16,7 @@ from app.store.tables import metadata
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 VIEWS: Final = frozenset({"quota_today", "generation_logs"})
 VERSION_TABLE: Final = "alembic_version"
+HEAD: Final = "head"
 
 
 class SchemaError(Exception):
@@ -30,7 +31,7 @@ class DatabaseUnreachableError(Exception):
     """No connection could be made."""
 
 
-def upgrade(engine: Engine) -> None:
+def upgrade(engine: Engine, to: str = HEAD) -> None:
     """Apply the missing migrations, then compare. Raises SchemaError or DatabaseUnreachableError."""
     try:
         with engine.connect() as connection:
@@ -39,10 +40,11 @@ def upgrade(engine: Engine) -> None:
             with connection.begin():
                 config = _config()
                 config.attributes["connection"] = connection
-                command.upgrade(config, "head")
+                command.upgrade(config, to)
     except DBAPIError as error:
         raise DatabaseUnreachableError(type(error.orig).__name__) from None
-    check(engine)
+    if to == HEAD:
+        check(engine)
 
 
 def check(engine: Engine) -> None:

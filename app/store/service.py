@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import ColumnElement, case, delete, insert, select, update
 
 from app.store.rows import Repository
 from app.store.tables import idempotency_keys, service_state
@@ -14,25 +14,41 @@ class ServiceRow:
     """`revision` grows with every change that other processes must notice at once."""
 
     paused: bool
+    draining: bool
     revision: int
+    virtual_time: int
 
 
 class Service(Repository):
     def get(self) -> ServiceRow:
-        row = self._connection.execute(select(service_state.c.paused, service_state.c.revision)).one()
-        return ServiceRow(paused=row.paused, revision=row.revision)
+        columns = [service_state.c[field] for field in ServiceRow.__dataclass_fields__]
+        return ServiceRow(**self._connection.execute(select(*columns)).one()._asdict())
 
     def take_turns(self) -> None:
         """Whoever else asks for this waits until the transaction has ended."""
         self._connection.execute(select(service_state.c.revision).with_for_update())
 
-    def set_paused(self, *, paused: bool) -> None:
-        self._connection.execute(update(service_state).values(paused=paused))
+    def steer(self, *, paused: bool, draining: bool) -> None:
+        """Paused: nothing starts. Draining: nothing is accepted either."""
+        self._connection.execute(update(service_state).values(paused=paused, draining=draining))
         self.announce()
+
+    def begin_turn(self, vstart: int) -> None:
+        """The turn that begins at `vstart` begins, and is counted."""
+        values = {"virtual_time": _later(vstart), "served": service_state.c.served + 1}
+        self._connection.execute(update(service_state).values(**values))
+
+    def set_virtual_time(self, until: int) -> None:
+        """Virtual time never goes back."""
+        self._connection.execute(update(service_state).values(virtual_time=_later(until)))
 
     def announce(self) -> None:
         """Make every process look again."""
         self._connection.execute(update(service_state).values(revision=service_state.c.revision + 1))
+
+
+def _later(than: int) -> ColumnElement[int]:
+    return case((service_state.c.virtual_time < than, than), else_=service_state.c.virtual_time)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

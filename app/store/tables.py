@@ -56,6 +56,8 @@ roles = _table(
     Column("max_steps", Integer, nullable=False),
     Column("max_count", Integer, nullable=False),
     Column("jobs_per_minute", Integer, nullable=False),
+    Column("max_running", Integer, nullable=False),
+    Column("weight", Integer, nullable=False),
     CheckConstraint("quota_daily >= -1", name="quota_daily"),
     CheckConstraint("max_waiting >= 20", name="max_waiting"),
 )
@@ -73,6 +75,10 @@ users = _table(
     Column("language", name(16)),
     # Grows with every change of one of the user's jobs: what a long poll compares.
     Column("job_revision", counter(), nullable=False),
+    # Fair order: the virtual time up to which each class of jobs was served, and the number of the last claim.
+    Column("served_until", counter(), nullable=False),
+    Column("served_until_bulk", counter(), nullable=False),
+    Column("last_served", counter(), nullable=False),
     _time("created_at"),
     _time("disabled_at", nullable=True),
     Column("disabled_reason", text()),
@@ -132,6 +138,10 @@ jobs = _table(
     Column("seed", counter(), nullable=False),
     Column("count", Integer, nullable=False),
     Column("exact", Boolean, nullable=False),
+    Column("bulk", Boolean, nullable=False),
+    # Fair order: when the job's turn begins and ends in virtual time.
+    Column("vstart", counter(), nullable=False),
+    Column("vfinish", counter(), nullable=False),
     Column("cost", Integer, nullable=False),
     Column("work", Double, nullable=False),
     Column("day", Date, nullable=False),
@@ -139,6 +149,9 @@ jobs = _table(
     Column("losses", Integer, nullable=False),
     Column("revision", counter(), nullable=False),
     Column("error_code", name(32)),
+    # Who runs it, and how long that is believed without news.
+    Column("worker", name(16)),
+    _time("lease_until", nullable=True),
     Column("ip_address", name(64), nullable=False),
     Column("token_id", name(12)),
     _time("created_at"),
@@ -146,7 +159,8 @@ jobs = _table(
     _time("ended_at", nullable=True),
     Index(None, "user_id", "seq"),
     Index(None, "user_id", "revision"),
-    Index(None, "state", "seq"),
+    Index(None, "user_id", "state", "vstart"),
+    Index(None, "state", "vstart", "seq"),
     Index(None, "token_id", "day"),
 )
 
@@ -178,6 +192,8 @@ quota_days = _table(
     _time("starts_at"),
     _time("ends_at"),
     Column("allowance", Integer, nullable=False),
+    # What administrators added to the day, or took from it; part of the allowance.
+    Column("adjusted", Integer, nullable=False),
     Column("used", Integer, nullable=False),
     Column("reserved", Integer, nullable=False),
     PrimaryKeyConstraint("user_id", "day"),
@@ -186,16 +202,39 @@ quota_days = _table(
     CheckConstraint("allowance < 0 OR used + reserved <= allowance", name="within_allowance"),
 )
 
+departments = _table(
+    "departments",
+    Column("name", name(64), primary_key=True),
+    # Pictures a month; NULL is unlimited.
+    Column("budget_monthly", Integer),
+    CheckConstraint("budget_monthly >= 0", name="budget_monthly"),
+)
+
+# Beside the days of its people: what a department has made of a month, whether it has a budget or not.
+quota_months = _table(
+    "quota_months",
+    Column("department", name(64), nullable=False),
+    Column("month", Date, nullable=False),
+    Column("allowance", Integer, nullable=False),
+    Column("used", Integer, nullable=False),
+    Column("reserved", Integer, nullable=False),
+    PrimaryKeyConstraint("department", "month"),
+    CheckConstraint("used >= 0 AND reserved >= 0", name="not_negative"),
+    CheckConstraint("allowance < 0 OR used + reserved <= allowance", name="within_allowance"),
+)
+
 quota_entries = _table(
     "quota_entries",
     _id(),
     Column("user_id", counter(), nullable=False),
     Column("day", Date, nullable=False),
-    Column("job_id", name(16), ForeignKey("jobs.id"), nullable=False),
+    # NULL for what an administrator adjusted.
+    Column("job_id", name(16), ForeignKey("jobs.id")),
     Column("picture_index", Integer, nullable=False),
     Column("kind", name(16), nullable=False),
     Column("amount", Integer, nullable=False),
-    Column("reason", name(32), nullable=False),
+    Column("actor", name(64), nullable=False),
+    Column("reason", name(160), nullable=False),
     _time("created_at"),
     # One reservation and one release a job, one charge a picture, whoever tries again.
     UniqueConstraint("job_id", "kind", "picture_index"),
@@ -229,10 +268,22 @@ idempotency_keys = _table(
     Index(None, "created_at"),
 )
 
+# What people have typed and not sent yet: it outlives a closed tab, and no browser keeps it.
+drafts = _table(
+    "drafts",
+    Column("user_id", counter(), ForeignKey("users.id"), primary_key=True, autoincrement=False),
+    Column("content", text(), nullable=False),
+    _time("updated_at"),
+)
+
 service_state = _table(
     "service_state",
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("paused", Boolean, nullable=False),
+    Column("draining", Boolean, nullable=False),
+    # Fair order: the latest turn that has begun, and how many were claimed.
+    Column("virtual_time", counter(), nullable=False),
+    Column("served", counter(), nullable=False),
     # Grows with every change that other processes must notice at once.
     Column("revision", counter(), nullable=False),
     CheckConstraint("id = 1", name="single_row"),

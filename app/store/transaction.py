@@ -4,6 +4,7 @@ import logging
 import random
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Final, TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -14,12 +15,14 @@ from app.domain.errors import UnavailableError
 from app.store.audit import AuditEvents
 from app.store.checks import Checks
 from app.store.connect import READ_ONLY, is_sqlite
+from app.store.drafts import Drafts
 from app.store.identity import ApiTokens, LoginFailures, Sessions
 from app.store.images import Images
 from app.store.jobs import Jobs
-from app.store.quota import QuotaDays
+from app.store.quota import QuotaDays, QuotaMonths
 from app.store.service import IdempotencyKeys, Service
 from app.store.users import Roles, Users
+from app.store.writers import OneByOne
 
 log = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
@@ -45,10 +48,12 @@ class Transaction:
         self.jobs = Jobs(connection)
         self.images = Images(connection)
         self.quota = QuotaDays(connection)
+        self.months = QuotaMonths(connection)
         self.audit = AuditEvents(connection)
         self.idempotency = IdempotencyKeys(connection)
         self.service = Service(connection)
         self.checks = Checks(connection)
+        self.drafts = Drafts(connection)
 
 
 class Store:
@@ -59,6 +64,8 @@ class Store:
         self._reader = engine.execution_options(**{READ_ONLY: True})
         # SQLite's transactions see one moment anyway, and it does not know that level.
         level = {} if is_sqlite(engine) else {"isolation_level": "REPEATABLE READ"}
+        # SQLite's writers ask again and again, in no order, and some starve: ours wait in line.
+        self._turn: AbstractContextManager[object] = OneByOne() if is_sqlite(engine) else nullcontext()
         self._snapshots = self._reader.execution_options(**level)
 
     def write(self, work: Callable[[Transaction], Answer]) -> Answer:
@@ -66,7 +73,8 @@ class Store:
 
         Raises UnavailableError when the database cannot be reached.
         """
-        return self._run(self._engine, work)
+        with self._turn:
+            return self._run(self._engine, work)
 
     def read(self, work: Callable[[Transaction], Answer]) -> Answer:
         """Run `work`, which only reads, without taking SQLite's write lock."""

@@ -1,17 +1,17 @@
 """Accounts and roles."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy import Row, case, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from app.domain.errors import ConflictError
 from app.domain.people import Role, RoleLimits, User
 from app.store.rows import Page, Repository, before, page
-from app.store.tables import roles, users
+from app.store.tables import roles, service_state, users
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +21,15 @@ class Account:
     user: User
     limits: RoleLimits
     password_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """The virtual time up to which each class of the user's jobs was served, and the number of the last claim."""
+
+    served_until: int
+    served_until_bulk: int
+    last_served: int
 
 
 class Roles(Repository):
@@ -34,6 +43,13 @@ class Roles(Repository):
 
     def all(self) -> tuple[RoleLimits, ...]:
         return tuple(_limits(row) for row in self._connection.execute(select(roles)))
+
+    def get(self, role: Role, *, lock: bool = False) -> RoleLimits:
+        query = select(roles).where(roles.c.name == role.value)
+        return _limits(self._connection.execute(query.with_for_update() if lock else query).one())
+
+    def change(self, role: Role, values: Mapping[str, int]) -> None:
+        self._connection.execute(update(roles).where(roles.c.name == role.value).values(**values))
 
 
 class Users(Repository):
@@ -65,7 +81,7 @@ class Users(Repository):
         """Insert an account. Raises ConflictError when the name is taken."""
         try:
             with self._connection.begin_nested():
-                self._connection.execute(insert(users).values(job_revision=0, **values))
+                self._connection.execute(insert(users).values(**_BEGINNING, **values))
         except IntegrityError:
             if self.by_name(values["username"]) is None:
                 raise
@@ -81,11 +97,40 @@ class Users(Repository):
     def next_revision(self, user_id: int) -> int:
         """Count a change of the user's jobs. Locks the user's row: the first statement of every job's change."""
         raised = update(users).where(users.c.id == user_id).values(job_revision=users.c.job_revision + 1)
+        if self._connection.dialect.update_returning:  # not on MariaDB
+            return self._connection.scalar(raised.returning(users.c.job_revision)) or 0
         self._connection.execute(raised)
         return self.revision(user_id)
 
     def revision(self, user_id: int) -> int:
         return self._connection.scalar(select(users.c.job_revision).where(users.c.id == user_id)) or 0
+
+    def by_department(self) -> dict[str, int]:
+        """How many people work in each."""
+        query = select(users.c.department, func.count()).group_by(users.c.department)
+        return {department: count for department, count in self._connection.execute(query)}  # noqa: C416 - rows
+
+    def revisions(self, user_ids: Iterable[int]) -> dict[int, int]:
+        """How often the jobs of each of them have changed."""
+        query = select(users.c.id, users.c.job_revision).where(users.c.id.in_(tuple(user_ids)))
+        return {user_id: revision for user_id, revision in self._connection.execute(query)}  # noqa: C416 - rows
+
+    def turns(self, user_id: int) -> Turns:
+        """Read it with the user's row locked."""
+        columns = (users.c.served_until, users.c.served_until_bulk, users.c.last_served)
+        return Turns(*self._connection.execute(select(*columns).where(users.c.id == user_id)).one())
+
+    def latest_turn(self) -> int:
+        """Where the last turn of anybody that was served ends in virtual time."""
+        latest = [func.max(column) for column in (users.c.served_until, users.c.served_until_bulk)]
+        return max(each or 0 for each in self._connection.execute(select(*latest)).one())
+
+    def serve(self, user_id: int, *, until: int, bulk: bool) -> None:
+        """Note that the user's turn which ends at `until` was the last to begin."""
+        column = users.c.served_until_bulk if bulk else users.c.served_until
+        later = case((column < until, until), else_=column)
+        values = {column.name: later, "last_served": select(service_state.c.served).scalar_subquery()}
+        self._connection.execute(update(users).where(users.c.id == user_id).values(**values))
 
     def _one(self, condition: Any, *, lock: bool) -> Account | None:  # noqa: ANN401 - an SQL expression
         query = select(users).where(condition)
@@ -96,7 +141,10 @@ class Users(Repository):
         return Account(user=_user(row), limits=_limits(limits), password_hash=row.password_hash)
 
 
-_LIMITS = ("quota_daily", "max_waiting", "max_side", "max_steps", "max_count", "jobs_per_minute")
+_LIMITS = tuple(field for field in RoleLimits.__dataclass_fields__ if field != "role")
+
+
+_BEGINNING = {"job_revision": 0, "served_until": 0, "served_until_bulk": 0, "last_served": 0}
 
 
 def _limits(row: Row[Any]) -> RoleLimits:

@@ -5,7 +5,7 @@ from typing import Final
 
 from app.domain.generation import DEFAULT_SIDE, DEFAULT_STEPS
 
-FIELDS: Final = ("prompt", "negative_prompt", "width", "height", "steps", "guidance_scale", "seed", "count")
+FIELDS: Final = ("prompt", "negative_prompt", "width", "height", "steps", "guidance_scale", "seed", "count", "bulk")
 SIZES: Final = (("512²", 512, 512), ("768²", 768, 768), ("1024²", 1024, 1024), ("16:9", 1280, 720), ("9:16", 720, 1280))
 DEFAULTS: Final[Mapping[str, float]] = {
     "width": DEFAULT_SIDE,
@@ -13,6 +13,7 @@ DEFAULTS: Final[Mapping[str, float]] = {
     "steps": DEFAULT_STEPS,
     "guidance_scale": 0.0,
     "count": 1,
+    "bulk": False,
 }
 RANDOM: Final = (None, "", -1, "-1")
 
@@ -25,6 +26,8 @@ def request_body(values: Mapping[str, object]) -> dict[str, object]:
     if isinstance(guidance, int | float) and guidance <= 0:
         # Without guidance the model never sees it, and the field is not on the page.
         body.pop("negative_prompt", None)
+    if body.get("bulk") is None:
+        body.pop("bulk", None)
     return body
 
 

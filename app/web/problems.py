@@ -25,6 +25,7 @@ STATUS: Final = {
     "too-many-jobs": 429,
     "rate-limited": 429,
     "internal-error": 500,
+    "service-paused": 503,
     "engine-unavailable": 503,
     "unavailable": 503,
 }

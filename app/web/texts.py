@@ -10,6 +10,16 @@ from app.messages import LANGUAGES
 from app.messages.catalogue import catalogue
 
 PREFIX: Final = "ui."
+# Refusals that the page foretells, in the words in which they would come.
+FORETOLD: Final = (
+    "error.budget-exceeded",
+    "error.quota-exceeded",
+    "error.service-paused",
+    "error.too-many-jobs",
+    "field.integer",
+    "field.multiple",
+    "field.range",
+)
 
 
 def _texts(language: str) -> dict[str, str]:
@@ -26,5 +36,5 @@ def label(key: str) -> I18nData:
 
 def script_texts() -> str:
     """The same texts for our scripts, as JSON that may stand inside a <script> element."""
-    texts = {language: _texts(language) for language in LANGUAGES}
+    texts = {language: _texts(language) | {key: catalogue(language)[key] for key in FORETOLD} for language in LANGUAGES}
     return json.dumps(texts, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")

@@ -15,10 +15,12 @@ import uvicorn
 
 from app.auth.rates import Rates
 from app.bootstrap import build, make_folders, prepare
-from app.domain.people import Origin
+from app.domain.people import Origin, Principal, Role
+from app.domain.ports import Engine
 from app.flows.studio import Studio, console
 from app.flows.users import create_user
 from app.settings import load
+from app.store.transaction import Transaction
 
 PASSWORD: Final = "a password of the bench"  # noqa: S105 - of accounts that live for a moment
 
@@ -35,6 +37,9 @@ class LeapingClock:
     def turn(self) -> None:
         self._moment += timedelta(hours=2)
 
+    def set(self, moment: datetime) -> None:
+        self._moment = moment
+
 
 @dataclass(frozen=True, slots=True)
 class Rooms:
@@ -48,18 +53,31 @@ class Rooms:
         names = [f"member{number}" for number in range(count)]
         for name in names:
             body = {"username": name, "password": PASSWORD, "role": "member", "must_change": False}
-            create_user(self.studio, console(self.clock.now()), body, Origin())
+            create_user(self.studio, console(self.clock.now()), body | {"quota_daily": "unlimited"}, Origin())
         return names
+
+    def actors(self, count: int) -> list[Principal]:
+        """New accounts, as somebody who is signed in; the role lets them have as much waiting as they like."""
+
+        def work(tx: Transaction) -> list[Principal]:
+            tx.roles.change(Role.MEMBER, {"max_waiting": 1_000_000, "jobs_per_minute": 1_000_000})
+            accounts = [tx.users.by_name(name) for name in names]
+            return [Principal(user=each.user, limits=each.limits) for each in accounts if each is not None]
+
+        names = self.members(count)
+        return self.studio.store.write(work)
 
 
 @contextmanager
-def rooms() -> Iterator[Rooms]:
-    """Migrated and ready; no engine and no dispatcher run."""
+def rooms(database_url: str = "", engine: Engine | None = None) -> Iterator[Rooms]:
+    """Migrated and ready; no dispatcher runs, and no engine but the given one."""
     with tempfile.TemporaryDirectory(prefix="atelier-bench-") as folder:
         places = {name: Path(folder) / name for name in ("data_dir", "outputs_dir", "models_dir")}
-        settings = load(**places, database_url="", redis_url="", model="demo", admin_password=PASSWORD)
+        settings = load(
+            **places, database_url=database_url, redis_url="", timezone="UTC", model="demo", admin_password=PASSWORD
+        )
         make_folders(settings)
-        house = build(settings)
+        house = build(settings, engine=engine)
         prepare(house, settings)
         clock = LeapingClock()
         # Does nothing, whatever it is asked: the work is measured, not its limits.

@@ -269,7 +269,7 @@ def is_clean(trail: Trail) -> None:
 
     # The search finds what is there.
     assert found_in(texts, WRITTEN)
-    assert len(found_in(table_cells(data / "atelier.db", but=set()), WRITTEN)) == len(WRITTEN) * 2
+    assert len(found_in(table_cells(data / "atelier.db", but=set()), WRITTEN)) == len(WRITTEN) * 3
     told = "".join(served.err)
     assert "DEBUG" in told or '"debug"' in told
     requests = [line for line in served.err if "app.web.access_log" in line]

@@ -133,10 +133,10 @@ def test_the_queue_is_listed_without_prompts_paused_and_resumed(terminal: Termin
     assert "a secret" not in str(listed)
 
     heads, row = terminal.lines("queue", "list")
-    assert heads.split() == ["ID", "USER", "STATE", "SIZE", "STEPS", "PICTURES", "CREATED"]
-    assert row.split()[:6] == [job.id, "mei", "queued", "256x256", "2", "2"]
+    assert heads.split() == ["PLACE", "ID", "USER", "STATE", "SIZE", "STEPS", "PICTURES", "CREATED"]
+    assert row.split()[:7] == ["1", job.id, "mei", "queued", "256x256", "2", "2"]
 
-    assert terminal.json("queue", "pause") == {"paused": True}
+    assert terminal.json("queue", "pause") == {"paused": True, "draining": False}
     assert building.studio.store.read(lambda tx: tx.service.get()).paused
     assert "The queue is paused." in terminal.lines("queue", "list")
     terminal.run("queue", "resume")
@@ -154,11 +154,11 @@ def test_anybodys_job_can_be_cancelled_once(terminal: Terminal, building: Buildi
 
 
 def test_what_a_running_server_must_notice_is_announced(terminal: Terminal, building: Building) -> None:
-    job = building.click(building.person("mei"))
+    building.person("mei")
     token = terminal.json("token", "create", "mei", "--name", "ci")["id"]
     for words in (
         ("queue", "pause"),
-        ("job", "cancel", job.id),
+        ("queue", "drain"),
         ("token", "revoke", token),
         ("user", "reset-password", "mei"),
         ("user", "set", "mei", "--role", "guest"),
@@ -192,7 +192,7 @@ def test_everything_is_written_down_as_done_by_the_console(terminal: Terminal, b
         ("console", "user:disable", "ok"),
         ("console", "user:enable", "ok"),
         ("console", "queue:control", "ok"),
-        ("system", "job:end", "ok"),
+        ("console", "job:end", "ok"),
     ]
     trail = building.studio.store.read(lambda tx: tx.audit.list(limit=200)).items
     disabled = next(row for row in trail if row.action == "user:disable")
@@ -222,7 +222,7 @@ def test_an_unused_database_of_any_kind_gets_its_tables_and_roles(terminal: Term
     there = ("--database-url", empty_database_url)
     terminal.run("user", "add", "mei", "--role", "member", "--department", "设计部", *there)
     assert [user["department"] for user in terminal.json("user", "list", *there)] == ["设计部"]
-    assert terminal.json("queue", "pause", *there) == {"paused": True}
+    assert terminal.json("queue", "pause", *there) == {"paused": True, "draining": False}
     assert terminal.json("db", "check", *there) == []
     assert terminal.json("db", "upgrade", *there) == {"schema": "current"}
 

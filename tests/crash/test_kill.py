@@ -41,21 +41,6 @@ def check(served: Served, mei: httpx.Client, job_id: str, count: int) -> None:
     served.manage("db", "check")
 
 
-def test_a_killed_server_finishes_the_job_after_the_next_start_once(tmp_path: Path) -> None:
-    with serving(tmp_path) as first:
-        first.until_ready()
-        mei = first.script_of("mei")
-        job_id = running_with_a_picture(mei, 3)
-        child = first.engine()
-        first.kill()
-        wait_for(lambda: not child.is_running(), 10)
-    with serving(tmp_path, port=first.port) as second:
-        second.until_open()
-        check(second, mei, job_id, 3)
-        assert job_of(mei, job_id)["attempt"] == 2
-    mei.close()
-
-
 def test_a_killed_engine_comes_back_and_so_does_its_job_while_the_page_stays(tmp_path: Path) -> None:
     with serving(tmp_path) as served:
         served.until_ready()

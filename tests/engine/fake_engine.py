@@ -32,7 +32,8 @@ class FakeEngine:
     """Obeys the same contract test as LocalEngine. The same request and seed give the same bytes.
 
     `step_delay` seconds pass in each step; with `ready=False` it stays loading until `become_ready`.
-    `die`, `fail_next`, `hang` and `break_down` make trouble. `requests` lists what was asked for.
+    `die`, `fail_next`, `hang` and `break_down` make trouble; `hold` and `let` end steps one by one. `requests` lists
+    what was asked for.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class FakeEngine:
         self._cancelled: set[str] = set()
         self._failure = ""
         self._hanging = False
+        self._steps_let: int | None = None
 
     # The port
 
@@ -115,6 +117,17 @@ class FakeEngine:
         with self._changed:
             self._hanging = True
 
+    def hold(self) -> None:
+        """From now on a step ends when `let` allows it."""
+        with self._changed:
+            self._steps_let = 0
+
+    def let(self, steps: int | None) -> None:
+        """So many more steps end; None: all, as before `hold`."""
+        with self._changed:
+            self._steps_let = None if steps is None else (self._steps_let or 0) + steps
+            self._changed.notify_all()
+
     def break_down(self, reason: str = "engine.broken-model") -> None:
         """Failed for good; running runs are lost."""
         with self._changed:
@@ -142,11 +155,19 @@ class FakeEngine:
                 self._wait(request, life, until=lambda: not self._hanging)
                 with self._changed:
                     self._changed.wait_for(lambda: self._ended(request, life), self.step_delay)
-                self._wait(request, life, until=lambda: True)
+                self._wait(request, life, until=self._is_let)
                 yield StepDone(index=order.index, step=step)
             yield PictureMade(
                 index=order.index, seed=order.seed, png=_picture(request, order), seconds=self.step_delay, facts=FACTS
             )
+
+    def _is_let(self) -> bool:
+        if self._steps_let is None:
+            return True
+        if self._steps_let > 0:
+            self._steps_let -= 1
+            return True
+        return False
 
     def _ended(self, request: EngineRequest, life: int) -> bool:
         return self._life != life or request.job_id in self._cancelled

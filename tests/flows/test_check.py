@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Final
 
 import pytest
 from sqlalchemy import text
@@ -13,6 +14,7 @@ from app.flows import run
 from app.flows.cancel import cancel
 from app.flows.check import find_differences
 from app.flows.gallery import delete_image, list_images
+from app.flows.pictures import recipe_of
 from app.messages import LANGUAGES, translate
 from tests.houses import ORIGIN, Building
 
@@ -48,7 +50,11 @@ class Scene:
 
 
 @pytest.fixture
-def scene(building: Building) -> Scene:
+def scene(light: Building) -> Scene:
+    return set_scene(light)
+
+
+def set_scene(building: Building) -> Scene:
     mei = building.person("mei")
     building.person("other")
     made = building.click(mei, count=2)
@@ -62,46 +68,63 @@ def test_what_atelier_wrote_agrees(scene: Scene) -> None:
     assert scene.found() == []
 
 
-@pytest.mark.parametrize(
-    ("statement", "kinds"),
-    [
-        ("UPDATE quota_days SET used = used + 1", {"day"}),
-        ("UPDATE quota_days SET reserved = 0", {"day"}),
-        ("DELETE FROM quota_days", {"day-missing"}),
-        (
-            "UPDATE quota_entries SET amount = 4 WHERE kind = 'reserve' AND job_id = :waiting",
-            {"day", "reservation", "holding"},
-        ),
-        ("DELETE FROM quota_entries WHERE kind = 'reserve' AND job_id = :waiting", {"day", "reservation", "holding"}),
-        ("DELETE FROM quota_entries WHERE kind = 'release'", {"day", "holding"}),
-        ("UPDATE jobs SET state = 'cancelled' WHERE id = :waiting", {"holding"}),
-        ("UPDATE jobs SET state = 'queued' WHERE id = :ended", {"holding"}),
-        ("UPDATE jobs SET state = 'succeeded' WHERE id = :ended", {"incomplete"}),
-        ("DELETE FROM images WHERE picture_index = 1", {"incomplete", "charge-without-picture", "file-unknown"}),
-        (
-            "DELETE FROM quota_entries WHERE kind = 'commit' AND picture_index = 1",
-            {"day", "holding", "picture-without-charge"},
-        ),
-        (
-            "UPDATE quota_entries SET amount = 2 WHERE kind = 'commit' AND picture_index = 1",
-            {"day", "holding", "wrong-charge"},
-        ),
-        (
-            "UPDATE quota_entries SET picture_index = 7 WHERE kind = 'commit' AND picture_index = 1",
-            {"wrong-charge", "charge-without-picture", "picture-without-charge"},
-        ),
-        ("UPDATE quota_entries SET day = '2026-01-01' WHERE kind = 'release'", {"day", "day-missing", "strayed-entry"}),
-        (
-            "UPDATE images SET user_id = (SELECT id FROM users WHERE username = 'other') WHERE picture_index = 1",
-            {"strayed-picture"},
-        ),
-        ("UPDATE images SET size = size + 1 WHERE picture_index = 1", {"file-size"}),
-        ("UPDATE images SET path = '../../etc/passwd' WHERE picture_index = 1", {"file-missing", "file-unknown"}),
-    ],
-)
+DAMAGE: Final = [
+    ("UPDATE quota_days SET used = used + 1", {"day"}),
+    ("UPDATE quota_days SET reserved = 0", {"day"}),
+    ("DELETE FROM quota_days", {"day-missing"}),
+    (
+        "UPDATE quota_entries SET amount = 4 WHERE kind = 'reserve' AND job_id = :waiting",
+        {"day", "reservation", "holding"},
+    ),
+    ("DELETE FROM quota_entries WHERE kind = 'reserve' AND job_id = :waiting", {"day", "reservation", "holding"}),
+    ("DELETE FROM quota_entries WHERE kind = 'release'", {"day", "holding"}),
+    ("UPDATE jobs SET state = 'cancelled' WHERE id = :waiting", {"holding"}),
+    ("UPDATE jobs SET state = 'queued' WHERE id = :ended", {"holding"}),
+    ("UPDATE jobs SET state = 'succeeded' WHERE id = :ended", {"incomplete"}),
+    ("DELETE FROM images WHERE picture_index = 1", {"incomplete", "charge-without-picture", "file-unknown"}),
+    (
+        "DELETE FROM quota_entries WHERE kind = 'commit' AND picture_index = 1",
+        {"day", "holding", "picture-without-charge"},
+    ),
+    (
+        "UPDATE quota_entries SET amount = 2 WHERE kind = 'commit' AND picture_index = 1",
+        {"day", "holding", "wrong-charge"},
+    ),
+    (
+        "UPDATE quota_entries SET picture_index = 7 WHERE kind = 'commit' AND picture_index = 1",
+        {"wrong-charge", "charge-without-picture", "picture-without-charge"},
+    ),
+    ("UPDATE quota_entries SET day = '2026-01-01' WHERE kind = 'release'", {"day", "day-missing", "strayed-entry"}),
+    (
+        "UPDATE images SET user_id = (SELECT id FROM users WHERE username = 'other') WHERE picture_index = 1",
+        {"strayed-picture"},
+    ),
+    ("UPDATE images SET size = size + 1 WHERE picture_index = 1", {"file-size"}),
+    ("UPDATE images SET path = '../../etc/passwd' WHERE picture_index = 1", {"file-missing", "file-unknown"}),
+]
+
+
+@pytest.mark.parametrize(("statement", "kinds"), DAMAGE)
 def test_a_damaged_row_is_found(scene: Scene, statement: str, kinds: set[str]) -> None:
     scene.sql(statement)
     assert scene.kinds() == kinds
+
+
+def test_every_kind_of_damage_is_found_on_every_database(building: Building) -> None:
+    """All at once: what one statement does may hide what another did, but no kind stays out."""
+    scene = set_scene(building)
+    assert scene.found() == []
+    scene.sql(
+        "UPDATE quota_days SET used = used + 1",
+        "UPDATE quota_entries SET day = '2026-01-01' WHERE kind = 'release'",
+        "UPDATE quota_entries SET amount = 4 WHERE kind = 'reserve' AND job_id = :waiting",
+        "UPDATE jobs SET state = 'succeeded' WHERE id = :ended",
+        "UPDATE quota_entries SET picture_index = 7 WHERE kind = 'commit' AND picture_index = 1",
+        "UPDATE images SET user_id = (SELECT id FROM users WHERE username = 'other') WHERE picture_index = 1",
+        "UPDATE images SET size = size + 1 WHERE picture_index = 1",
+        "UPDATE images SET path = '../../etc/passwd' WHERE picture_index = 0",
+    )
+    assert scene.kinds() == set().union(*(kinds for _, kinds in DAMAGE))
 
 
 def test_a_damaged_day_is_named_with_both_numbers(scene: Scene) -> None:
@@ -150,7 +173,7 @@ def test_a_file_that_an_unfinished_job_writes_before_its_row_is_no_difference(sc
     building = scene.building
     job = run.claim(building.studio)
     assert job is not None
-    path = building.studio.vault.path_of(run.recipe_of(building.studio, job, 2))
+    path = building.studio.vault.path_of(recipe_of(building.studio, job, 2))
     (building.outputs / path).write_bytes(b"half a picture")
     assert scene.found() == []
 

@@ -93,13 +93,13 @@ def test_a_lowered_quota_blocks_new_clicks_and_cancels_nothing(building: Buildin
 
 def test_a_failed_job_releases_what_it_did_not_deliver(building: Building) -> None:
     mei = building.person("mei")
-    building.engine.fail_next("out-of-memory")
+    building.engine.fail_next("engine-error")
     job = building.click(mei, count=3)
 
     building.work()
 
     view = get_job(building.studio, mei, job.id, ORIGIN)
-    assert (view.job.state, view.job.error_code) == (JobState.FAILED, "out-of-memory")
+    assert (view.job.state, view.job.error_code) == (JobState.FAILED, "engine-error")
     assert building.quota(mei) == (len(view.pictures), 0)
 
 

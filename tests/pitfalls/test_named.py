@@ -30,7 +30,6 @@ LATER: Final = {
 }
 # Parts of pitfalls that have a test already, and what that test must learn when the part arrives.
 LATER_PARTS: Final = {
-    "gradio §12.4": ("a click without a connection still costs what was typed, until drafts are in the database",),
     "gradio §10.4": ("uploads of somebody else, once there are uploads",),
     "peers ok2": ("own uploads, once there are uploads: only their owner may name them",),
     "peers ok3": ("a limit for each uploaded file, its pixels and the person's share of the disk",),
@@ -39,9 +38,8 @@ LATER_PARTS: Final = {
     "peers §d2.5": ("headers of a single sign-on proxy: believed from its address alone, and stripped before",),
     "peers §d2.13": ("SVG and HTML as uploads; formulas in CSV and XLSX; text chunks that are read back",),
     "peers §d2.14": ("names of templates, members of ZIP files, links in folders of uploads",),
-    "peers §d2.16": ("webhooks, metrics, previews, drafts and what a share link shows of a prompt",),
+    "peers §d2.16": ("webhooks, metrics, previews and what a share link shows of a prompt",),
     "peers §d2.19": ("LoRA and model files that people upload",),
-    "peers §d2.20": ("draining the queue while fifty people wait",),
 }
 
 

@@ -24,6 +24,7 @@ class Desk:
         self.done: list[Any] = []
         self.recoveries = 0
         self.looks = 0
+        self.reaps = 0
 
     def claim(self) -> Job | None:
         if self.database_is_away:
@@ -33,6 +34,9 @@ class Desk:
     def recover(self) -> None:
         self.recoveries += 1
 
+    def reap(self) -> None:
+        self.reaps += 1
+
     def watch(self) -> None:
         self.looks += 1
 
@@ -40,6 +44,7 @@ class Desk:
         return Duties(
             leads=lambda: self.leads,
             recover=self.recover,
+            reap=self.reap,
             ready=lambda: self.ready,
             claim=self.claim,
             run=self.done.append,
@@ -51,6 +56,7 @@ class Desk:
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dispatcher_module, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(dispatcher_module, "AFTER_ERROR_SECONDS", 0.01)
+    monkeypatch.setattr(dispatcher_module, "REAP_SECONDS", 0.05)
 
 
 def started(desk: Desk, **other: Any) -> Dispatcher:  # noqa: ANN401 - any duty

@@ -2,7 +2,7 @@
 
 import errno
 import io
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -42,7 +42,7 @@ def png() -> bytes:
 
 @pytest.fixture
 def vault(tmp_path: Path) -> FileVault:
-    return FileVault(tmp_path / "outputs", tmp_path / "thumbs")
+    return FileVault(tmp_path / "outputs", tmp_path / "thumbs", tmp_path / "strays")
 
 
 def test_a_kept_picture_has_the_same_pixels_and_says_how_it_was_made(vault: FileVault, png: bytes) -> None:
@@ -91,7 +91,7 @@ def test_a_file_in_place_of_the_folder_is_one_more_reason_not_to_keep_a_picture(
 def test_half_written_files_are_swept_away(vault: FileVault, png: bytes, tmp_path: Path) -> None:
     stored = vault.keep(recipe(), png, FACTS)
     (tmp_path / "outputs/mei/2026-11-23/.090807_43_x.png.0a1b2c3d.part").write_bytes(b"half")
-    assert vault.sweep() == 1
+    assert vault.sweep(timedelta()) == 1
     assert vault.paths() == {stored.path}
 
 

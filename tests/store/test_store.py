@@ -3,6 +3,7 @@
 import contextlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,24 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from app.domain.errors import UnavailableError
 from app.store.connect import open_engine
 from app.store.leader import DatabaseLeadership, FileLeadership
+from app.store.quota import MonthRow
 from app.store.schema import DatabaseUnreachableError, SchemaError, check, upgrade
 from app.store.transaction import Store, Transaction
 from tests.engine.waiting import wait_for
+
+BEFORE_THE_QUEUE = """
+INSERT INTO roles (name, quota_daily, max_waiting, max_side, max_steps, max_count, jobs_per_minute)
+VALUES ('member', 5, 50, 2048, 50, 4, 120);
+INSERT INTO users (id, username, display_name, department, role, password_hash, must_change_password, job_revision,
+created_at) VALUES (1, 'mei', '', 'Design', 'member', '', false, 0, '2026-11-23 10:00:00');
+INSERT INTO jobs (seq, id, user_id, department, state, prompt, negative_prompt, width, height, steps, guidance_scale,
+seed, count, exact, cost, work, day, attempt, losses, revision, ip_address, created_at)
+VALUES (1, '0123456789abcdef', 1, 'Design', 'queued', 'a', '', 256, 256, 2, 0, 1, 3, false, 3, 0.4, '2026-11-23',
+1, 0, 1, '', '2026-11-23 10:00:00');
+INSERT INTO quota_entries (user_id, day, job_id, picture_index, kind, amount, reason, created_at)
+VALUES (1, '2026-11-23', '0123456789abcdef', -1, 'reserve', 3, 'submitted', '2026-11-23 10:00:00'),
+(1, '2026-11-23', '0123456789abcdef', 0, 'commit', 1, 'picture', '2026-11-23 10:00:01')
+"""
 
 
 def test_the_migrations_make_exactly_the_tables_that_the_code_knows(empty_database_url: str) -> None:
@@ -37,6 +53,24 @@ def test_a_migration_that_was_killed_half_way_can_be_run_again(empty_database_ur
             connection.execute(text(f"DROP TABLE {table}"))
     upgrade(engine)
     check(engine)
+    engine.dispose()
+
+
+def test_an_upgrade_keeps_what_is_there_and_counts_the_months_of_departments(empty_database_url: str) -> None:
+    engine = open_engine(empty_database_url)
+    upgrade(engine, "20261123_identity")
+    with engine.begin() as connection:
+        for statement in BEFORE_THE_QUEUE.split(";"):
+            connection.execute(text(statement))
+    upgrade(engine)
+    check(engine)
+    store = Store(engine)
+    assert store.read(lambda tx: tx.jobs.next_in_line()) == ("0123456789abcdef", 1)
+    job = store.read(lambda tx: tx.jobs.get("0123456789abcdef"))
+    assert job is not None
+    assert (job.vstart, job.seq, job.bulk) == (0, 1, False)
+    assert store.read(lambda tx: tx.months.month("Design", date(2026, 11, 1))) == MonthRow(used=1, reserved=2)
+    assert store.read(lambda tx: tx.roles.all())[0].weight == 1
     engine.dispose()
 
 
@@ -114,24 +148,31 @@ def test_two_transactions_that_lock_each_other_both_succeed_in_the_end(empty_dat
 @pytest.mark.parametrize(
     "row",
     [
-        "(1, '2026-11-23', '2026-11-23', '2026-11-24', 3, 2, 2)",
-        "(1, '2026-11-23', '2026-11-23', '2026-11-24', 3, -1, 0)",
-        "(1, '2026-11-23', '2026-11-23', '2026-11-24', 3, 0, -1)",
+        {"used": 2, "reserved": 2},
+        {"used": -1, "reserved": 0},
+        {"used": 0, "reserved": -1},
     ],
 )
-def test_the_database_itself_refuses_an_impossible_day(empty_database_url: str, row: str) -> None:
+def test_the_database_itself_refuses_an_impossible_day(empty_database_url: str, row: dict[str, int]) -> None:
     engine = open_engine(empty_database_url)
     upgrade(engine)
     with engine.begin() as connection:
-        connection.execute(text("INSERT INTO roles VALUES ('member', 5, 50, 2048, 50, 4, 120)"))
+        connection.execute(text("INSERT INTO roles VALUES ('member', 5, 50, 2048, 50, 4, 120, 4, 1)"))
         connection.execute(
             text(
                 "INSERT INTO users (id, username, display_name, department, role, password_hash, must_change_password,"
-                " job_revision, created_at) VALUES (1, 'mei', '', '', 'member', '', false, 0, '2026-11-23')"
+                " job_revision, served_until, served_until_bulk, last_served, created_at)"
+                " VALUES (1, 'mei', '', '', 'member', '', false, 0, 0, 0, 0, '2026-11-23')"
             )
         )
     with pytest.raises((IntegrityError, OperationalError), match=r"(?i)constraint"), engine.begin() as connection:
-        connection.execute(text(f"INSERT INTO quota_days VALUES {row}"))  # noqa: S608 - a literal above
+        connection.execute(
+            text(
+                "INSERT INTO quota_days (user_id, day, starts_at, ends_at, allowance, adjusted, used, reserved)"
+                " VALUES (1, '2026-11-23', '2026-11-23', '2026-11-24', 3, 0, :used, :reserved)"
+            ),
+            row,
+        )
     engine.dispose()
 
 
@@ -154,7 +195,7 @@ def test_names_differ_by_case_and_accents_on_every_database(empty_database_url: 
     upgrade(engine)
     with engine.begin() as connection:
         for name in ("a", "A", "á"):
-            connection.execute(text("INSERT INTO roles VALUES (:name, 5, 50, 2048, 50, 4, 120)"), {"name": name})
+            connection.execute(text("INSERT INTO roles VALUES (:name, 5, 50, 2048, 50, 4, 120, 4, 1)"), {"name": name})
         found = connection.execute(text("SELECT count(*) FROM roles WHERE name = 'a'")).scalar()
     assert found == 1
     engine.dispose()

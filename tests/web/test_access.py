@@ -120,14 +120,14 @@ def test_each_person_gets_exactly_what_the_matrix_says(
     used = people(live) if path == "/logout" else clients  # nobody else may be signed out by it
     got = {}
     for who, client in used.items():
-        address = path.replace("{username}", "nobody")
+        address = path.replace("{username}", "nobody").replace("{role}", "nobody")
         if "{" in address:
             queue_control.resume(live.house.studio, live.admin(), NOWHERE)  # another row of the matrix pauses it
             job = ended(used["member"], used["member"].post("/api/v1/jobs", json=JOB).json()["id"])
             address = address.replace("{job}", job["id"]).replace("{image}", job["images"][0]["id"])
         sent: dict[str, Any] = {}
-        if method in {"POST", "PATCH"}:
-            sent = {"json": body} if path.startswith("/api/") else {"data": unique(body)}
+        if method in {"POST", "PATCH", "PUT"}:
+            sent = {"json": body} if method == "PUT" or path.startswith("/api/") else {"data": unique(body)}
         got[who] = client.request(method, address, **sent).status_code
     for client in used.values() if used is not clients else ():
         client.close()

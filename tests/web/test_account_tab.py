@@ -1,16 +1,13 @@
 """The Account tab's events over HTTP: whose sessions and tokens they show and end, and what they refuse."""
 
-import json
 import re
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import httpx
 import pytest
 
-from tests.gradio_events import server_events
+from tests.gradio_events import RefusalError, press
 from tests.houses import PASSWORD
 from tests.live import Live
 
@@ -20,27 +17,6 @@ SESSIONS, TOKENS, SECRET = 1, 2, 3
 FORM = ("render", True, True, False, False, 7, "10.0.0.7, 127.0.0.0/8", "5")
 NO_TICKS = (False, False, False)
 NOT_EVERYTHING, EVERYTHING = (False,), (True,)
-
-
-class RefusalError(Exception):
-    """What the page would show as a toast."""
-
-
-def press(client: httpx.Client, name: str, *data: object) -> list[Any]:
-    """What the event answers for each of its outputs. Raises RefusalError."""
-    event = next(each for each in server_events(client) if each["api_name"] == name)
-    session = secrets.token_hex(8)
-    body = {"data": list(data), "fn_index": event["id"], "session_hash": session}
-    client.post("/gradio_api/queue/join", json=body).raise_for_status()
-    with client.stream("GET", "/gradio_api/queue/data", params={"session_hash": session}) as stream:
-        for line in stream.iter_lines():
-            message = json.loads(line.removeprefix("data: ")) if line.startswith("data: ") else {}
-            if message.get("msg") == "process_completed":
-                if not message["success"]:
-                    raise RefusalError(message["output"]["error"])
-                answered: list[Any] = message["output"]["data"]
-                return answered
-    raise RefusalError("cut off")
 
 
 @contextmanager

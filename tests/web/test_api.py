@@ -3,12 +3,17 @@
 import io
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
 import pytest
 from PIL import Image
 
+from app.flows import queue_control
+from app.flows.quota_ledger import adjust_quota
+from app.flows.studio import NOWHERE
+from tests.engine.waiting import wait_for
 from tests.live import JOB, Live, ended
 
 
@@ -17,7 +22,7 @@ def test_a_script_submits_waits_and_fetches_its_pictures(live: Live) -> None:
         answer = mei.post("/api/v1/jobs", json={**JOB, "count": 2, "seed": 4294967295})
         assert answer.status_code == 202
         job = answer.json()
-        assert (job["cost"], job["work"], job["position"], job["images"]) == (2, 0.524288, None, [])
+        assert (job["cost"], job["work"], job["position"], job["images"]) == (2, 0.524288, 1, [])
 
         done = ended(mei, job["id"])
 
@@ -208,8 +213,12 @@ def test_scopes_narrow_a_token(live: Live) -> None:
     live.person("api-scoped", "admin")
     with live.client(live.token("api-scoped", "read")) as reader:
         assert reader.get("/api/v1/jobs").status_code == 200
-        assert reader.post("/api/v1/jobs", json=JOB).status_code == 403
-        assert reader.get("/api/v1/admin/users").status_code == 403
+        for refused in (reader.post("/api/v1/jobs", json=JOB), reader.get("/api/v1/admin/users")):
+            assert (refused.status_code, refused.json()["code"]) == (403, "not-permitted")
+            assert refused.json()["detail"].startswith("This token does not allow this (")
+    with live.client(live.token("api-scoped", "generate")) as painter:
+        assert painter.post("/api/v1/jobs", json=JOB).status_code == 202
+        assert painter.get("/account/draft").status_code == 403
 
 
 def test_what_does_not_exist_is_a_problem_document_too(live: Live) -> None:
@@ -218,7 +227,7 @@ def test_what_does_not_exist_is_a_problem_document_too(live: Live) -> None:
         assert mei.get("/api/v2/me").json()["code"] == "not-found"
         wrong = mei.put("/api/v1/me")
         assert (wrong.status_code, wrong.json()["code"]) == (405, "method-not-allowed")
-        assert mei.post("/api/v1/admin/queue/drain").status_code == 404
+        assert mei.post("/api/v1/images/search").status_code == 404
 
 
 def test_errors_speak_the_language_of_the_person(live: Live) -> None:
@@ -239,3 +248,20 @@ def test_an_engine_that_failed_refuses_new_jobs_clearly(live: Live) -> None:
         finally:
             live.engine.stop(1)
             live.engine.start()
+
+
+def test_a_poll_ends_at_once_when_the_queue_is_drained_or_something_is_added_to_my_day(live: Live) -> None:
+    with live.script_of("api-noted") as mei, ThreadPoolExecutor(1) as pool:
+        account = live.house.studio.store.read(lambda tx: tx.users.by_name("api-noted"))
+        assert account is not None
+        mine = account.user.id
+        for steer in (
+            lambda: queue_control.drain(live.house.studio, live.admin(), NOWHERE),
+            lambda: queue_control.resume(live.house.studio, live.admin(), NOWHERE),
+            lambda: adjust_quota(live.house.studio, live.admin(), "api-noted", {"amount": 1}, NOWHERE),
+        ):
+            rev = mei.get("/api/v1/events").json()["rev"]
+            poll = pool.submit(mei.get, "/api/v1/events", params={"since": rev, "wait": 25})
+            wait_for(lambda: mine in live.house.studio.progress.awaited())
+            steer()
+            assert poll.result(10).json() == {"rev": rev, "jobs": []}

@@ -1,5 +1,6 @@
 """`/api/v1/admin` as administrators' scripts use it."""
 
+from tests.engine.waiting import wait_for
 from tests.houses import PASSWORD
 from tests.live import JOB, Live, ended
 
@@ -48,8 +49,13 @@ def test_a_paused_queue_accepts_jobs_and_starts_none(live: Live) -> None:
         waiting = boss.get("/api/v1/admin/queue").json()["items"]
         assert job["id"] in [each["id"] for each in waiting]
         assert "prompt" not in waiting[0]
+        assert (waiting[0]["position"], waiting[0]["step"]) == (1, None)
         assert boss.get(f"/api/v1/jobs/{job['id']}").json()["state"] == "queued"
+        live.engine.hold()
         assert boss.post("/api/v1/admin/queue/resume").json()["paused"] is False
+        live.engine.let(2)
+        wait_for(lambda: [each["step"] for each in boss.get("/api/v1/admin/queue").json()["items"]] == [2])
+        live.engine.let(None)
         assert ended(boss, job["id"])["state"] == "succeeded"
 
 

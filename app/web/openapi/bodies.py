@@ -16,6 +16,7 @@ from app.domain.generation import (
     SEEDS,
     SIDE_STEP,
 )
+from app.domain.limits import BOUNDS, MAX_BUDGET
 from app.domain.people import DEVICE_NAMES, MAX_LABEL, MAX_QUOTA, USERNAME, Role
 from app.web.openapi.schema import Schema, flag, number, one_of, or_null, request, text, whole
 
@@ -31,6 +32,13 @@ _QUOTA: Final = {
         text("The number as text", pattern="^[0-9]{1,7}$"),
     ],
 }
+
+_DIGITS: Final = text("The number as text", pattern="^-?[0-9]{1,9}$")
+
+
+def _as_text_too(number: Schema) -> Schema:
+    return {"anyOf": [number, _DIGITS]}
+
 
 BODIES: Final[dict[str, Schema]] = {
     "JobRequest": request(
@@ -49,6 +57,7 @@ BODIES: Final[dict[str, Schema]] = {
         seed=or_null(whole(0, SEEDS - 1, "Random without")),
         count=whole(1, MAX_COUNT, "Pictures; the role may allow less", default=1),
         exact=flag(default=False),
+        bulk=flag("Everybody else goes first", default=False),
     ),
     "NewUser": request(
         "An account to make",
@@ -64,6 +73,25 @@ BODIES: Final[dict[str, Schema]] = {
         display_name=or_null({**_LABEL, "description": "As `department`; without one the user name"}),
         quota_daily={**_QUOTA, "default": "default"},
         must_change=flag("Whether the password must be changed at the first login", default=False),
+    ),
+    "Adjustment": request(
+        "What to add to the quota of today",
+        ["amount"],
+        amount=_as_text_too(
+            whole(-MAX_QUOTA, MAX_QUOTA, "Pictures; with a minus to take them away", **{"not": {"const": 0}})
+        ),
+        reason=or_null(text("No control characters", default="")),
+    ),
+    "RoleChange": request(
+        "What to change; what is left out stays",
+        quota_daily={"anyOf": [whole(0, MAX_QUOTA), text(enum=["unlimited"]), _DIGITS]},
+        **{name: _as_text_too(whole(low, high, multipleOf=step)) for name, (low, high, step) in BOUNDS.items()},
+    ),
+    "Budget": request(
+        "Pictures a month of a department; null is unlimited",
+        ["department", "budget_monthly"],
+        department={**_LABEL, "minLength": 1},
+        budget_monthly={"anyOf": [whole(0, MAX_BUDGET), text(enum=["unlimited"]), _DIGITS, {"type": "null"}]},
     ),
     "UserChange": request(
         "What to change; what is left out stays",

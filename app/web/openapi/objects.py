@@ -5,7 +5,8 @@ from typing import Final
 from app.auth.policy import Permission
 from app.domain.generation import SEEDS
 from app.domain.jobs import JobState
-from app.domain.people import Role
+from app.domain.limits import BOUNDS
+from app.domain.people import MAX_QUOTA, Role
 from app.domain.ports import EngineState
 from app.web.openapi.schema import Schema, answer, flag, list_of, number, one_of, or_null, ref, text, time, whole
 from app.web.problems import STATUS
@@ -29,23 +30,33 @@ _PROGRESS: Final = {
     "seed": whole(0, SEEDS - 1, "Of the first picture; picture i has (seed + i) mod 2^32"),
     "count": whole(1),
     "exact": flag(),
+    "bulk": flag("Everybody else goes first"),
     "cost": whole(0, description="Pictures"),
     "work": number(0, description="Megapixel-steps"),
     "position": or_null(whole(1, description="1 is next; null when not queued or not known")),
-    "eta_seconds": or_null(number(0, description="Null when not known")),
-    "step": or_null(whole(0, description="Denoising steps done; null when not running")),
+    "eta_seconds": or_null(whole(0, description="Until the last picture is there; null when not known")),
+    "step": or_null(whole(0, description="Denoising steps done; null when it does not run on this server")),
+    "picture_index": or_null(whole(0, description="The picture that `step` is about; null together with it")),
     "attempt": whole(0),
     "error": {"anyOf": [ref("JobError"), {"type": "null"}]},
     "created_at": time(),
     "started_at": or_null(time()),
     "ended_at": or_null(time()),
 }
+_CURSOR: Final = or_null(text("For the next page; null at the end"))
+_COUNTED: Final = {
+    "used": whole(0),
+    "reserved": whole(0, description="Held by jobs that have not ended"),
+    "remaining": or_null(whole(0, description="Null when unlimited")),
+    "resets_at": time(),
+}
+_LIMITS: Final = {name: whole(low, high, multipleOf=step) for name, (low, high, step) in BOUNDS.items()}
+_QUOTA: Final = {"anyOf": [whole(0), text(enum=["unlimited"])]}
 _STATE: Final = {"id": ID, "state": one_of(JobState)}
 
 
 def _page(name: str) -> Schema:
-    cursor = or_null(text("For the next page; null at the end"))
-    return answer("", items=list_of(ref(name)), next_cursor=cursor)
+    return answer("", items=list_of(ref(name)), next_cursor=_CURSOR)
 
 
 def _problem() -> Schema:
@@ -68,7 +79,6 @@ OBJECTS: Final[dict[str, Schema]] = {
         **_PROMPTS,
         **_SIZES,
         **_PROGRESS,
-        picture_index=or_null(whole(0, description="The picture that `step` is about; null when not running")),
         images=list_of(ref("Image")),
     ),
     "JobError": answer("Why the job failed", code=text(), message=text("For people, in their language")),
@@ -85,14 +95,45 @@ OBJECTS: Final[dict[str, Schema]] = {
         **_PROMPTS,
         **_SIZES,
     ),
-    "Me": answer("My account", **_NAMES, permissions=list_of(one_of(Permission)), quota=ref("Quota")),
+    "Me": answer(
+        "My account",
+        **_NAMES,
+        permissions=list_of(one_of(Permission)),
+        quota=ref("Quota"),
+        budget={"anyOf": [ref("MonthBudget"), {"type": "null"}]},
+        limits=answer("Of a click, and of the queue", **{name: _LIMITS[name] for name in BOUNDS if name != "weight"}),
+    ),
+    "MonthBudget": answer("Pictures of my department this month", monthly=whole(0), **_COUNTED),
     "Quota": answer(
         "Pictures today",
-        daily=or_null(whole(0, description="Null when unlimited")),
+        daily=or_null(whole(0, description="With what was added; null when unlimited")),
+        **_COUNTED,
+    ),
+    "Role": answer("A role's limits", role=one_of(Role), quota_daily=_QUOTA, **_LIMITS),
+    "Department": answer(
+        "A department and its present month",
+        department=text(),
+        people=whole(0),
+        budget_monthly=or_null(whole(0, description="Null when unlimited")),
         used=whole(0),
-        reserved=whole(0, description="Held by jobs that have not ended"),
-        remaining=or_null(whole(0, description="Null when unlimited")),
-        resets_at=time(),
+        reserved=whole(0),
+    ),
+    "LedgerEntry": answer(
+        "One line of the ledger",
+        at=time(),
+        kind=text(enum=["reserve", "commit", "release", "adjust"]),
+        amount=whole(-MAX_QUOTA, description="Pictures; below 0 only to adjust"),
+        job_id=or_null(ID),
+        index=or_null(whole(0, description="Of the picture that was charged")),
+        actor=text("Who caused it; `system` is the machine"),
+        reason=text(),
+    ),
+    "DayLedger": answer(
+        "A day and its entries",
+        day=text(format="date"),
+        quota=ref("Quota"),
+        items=list_of(ref("LedgerEntry")),
+        next_cursor=_CURSOR,
     ),
     "User": answer(
         "An account",
@@ -123,7 +164,8 @@ OBJECTS: Final[dict[str, Schema]] = {
     ),
     "Queue": answer(
         "Running jobs first, then the queue in its order",
-        paused=flag(),
+        paused=flag("Nothing starts"),
+        draining=flag("Nothing is accepted either"),
         engine=ref("Engine"),
         items=list_of(ref("QueuedJob")),
         next_cursor={"type": "null"},
@@ -132,6 +174,8 @@ OBJECTS: Final[dict[str, Schema]] = {
     "JobPage": _page("Job"),
     "ImagePage": _page("Image"),
     "UserPage": _page("User"),
+    "RolePage": _page("Role"),
+    "DepartmentPage": _page("Department"),
     "AuditPage": _page("AuditEvent"),
     "FieldError": answer("A wrong field", field=text(), message=text("For people, in their language")),
     "Problem": _problem(),

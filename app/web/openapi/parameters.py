@@ -29,6 +29,8 @@ def use(*names: str) -> list[dict[str, str]]:
 COMPONENTS: Final = {
     "Id": _parameter("path", "id", ID),
     "Username": _parameter("path", "username", text()),
+    "Role": _parameter("path", "role", text()),
+    "Day": _parameter("query", "day", text(format="date"), "In the configured time zone; today without"),
     "State": _parameter("query", "state", one_of(JobState)),
     "Cursor": _parameter("query", "cursor", text(), "The last page's `next_cursor`; any other is refused"),
     "Limit": _parameter("query", "limit", whole(1, MOST_ITEMS, default=DEFAULT_LIMIT), "Most items of a page"),

@@ -15,7 +15,7 @@ def paths() -> dict[str, Any]:
         "account": _account(),
         "jobs": _jobs(),
         "images": _images(),
-        "admin": {**_people(), **_administration()},
+        "admin": {**_people(), **_limits(), **_administration()},
     }
     for_all = {"parameters": use("AcceptLanguage")}
     return {path: for_all | _tagged(tag, item) for tag, items in tagged.items() for path, item in items.items()}
@@ -43,6 +43,7 @@ def _jobs() -> dict[str, dict[str, Operation]]:
             "quota-exceeded",
             "too-many-jobs",
             "rate-limited",
+            "service-paused",
             "engine-unavailable",
         ],
         parameters=["IdempotencyKey"],
@@ -130,6 +131,53 @@ def _people() -> dict[str, dict[str, Operation]]:
     }
 
 
+def _limits() -> dict[str, dict[str, Operation]]:
+    refused = ["not-permitted", "unsupported-media-type", "invalid-request"]
+    ledger = _get(
+        "getDayLedger",
+        "Somebody's quota of a day, and every entry that explains it, newest first",
+        {"200": json_of(ref("DayLedger"))},
+        ["not-permitted", "not-found", "invalid-request"],
+        parameters=["Username", "Day", "Cursor", "Limit"],
+    )
+    adjusted = _unsafe(
+        "adjustQuota",
+        "Add pictures to somebody's quota of today, or take some away",
+        {"200": json_of(ref("Quota"))},
+        ["not-found", *refused],
+        parameters=["Username"],
+        body="Adjustment",
+    )
+    role = _unsafe(
+        "changeRole",
+        "Change limits of a role; they hold from the next click on",
+        {"200": json_of(ref("Role"))},
+        ["not-found", *refused],
+        parameters=["Role"],
+        body="RoleChange",
+    )
+    budget = _unsafe(
+        "setBudget",
+        "Give a department a budget of pictures a month, or none",
+        {"200": json_of(ref("Department"))},
+        refused,
+        body="Budget",
+    )
+    roles = _get("listRoles", "The limits of every role", {"200": json_of(ref("RolePage"))}, ["not-permitted"])
+    departments = _get(
+        "listDepartments",
+        "Departments and their present month",
+        {"200": json_of(ref("DepartmentPage"))},
+        ["not-permitted"],
+    )
+    return {
+        "/admin/users/{username}/quota": {"get": ledger, "post": adjusted},
+        "/admin/roles": {"get": roles},
+        "/admin/roles/{role}": {"patch": role},
+        "/admin/departments": {"get": departments, "patch": budget},
+    }
+
+
 def _administration() -> dict[str, dict[str, Operation]]:
     queue = {"200": json_of(ref("Queue"))}
     trail = _get(
@@ -140,6 +188,9 @@ def _administration() -> dict[str, dict[str, Operation]]:
         parameters=["Actor", "Action", "From", "To", "Cursor", "Limit"],
     )
     shown = _get("getQueue", "The queue of all", queue, ["not-permitted"])
+    drained = _unsafe(
+        "drainQueue", "Accept and start nothing; what runs is finished, what waits waits on", queue, ["not-permitted"]
+    )
     paused = _unsafe("pauseQueue", "Start nothing new; jobs are accepted and wait", queue, ["not-permitted"])
     resumed = _unsafe("resumeQueue", "Start jobs again", queue, ["not-permitted"])
     this = _get("getDocument", "This document", {"200": json_of({"type": "object"})}, ["not-permitted"])
@@ -147,6 +198,7 @@ def _administration() -> dict[str, dict[str, Operation]]:
         "/admin/audit": {"get": trail},
         "/admin/queue": {"get": shown},
         "/admin/queue/pause": {"post": paused},
+        "/admin/queue/drain": {"post": drained},
         "/admin/queue/resume": {"post": resumed},
         "/openapi.json": {"get": this},
     }

@@ -1,4 +1,4 @@
-"""One's own account outside of Gradio's page: password, language, and how the service is."""
+"""One's own account outside of Gradio's page: password, language, draft, and how the service is."""
 
 from typing import Annotated, Any, Final
 
@@ -11,7 +11,7 @@ from app.auth.policy import Permission, allows
 from app.domain.errors import FieldError, InvalidRequestError, RateLimitedError, StudioError
 from app.domain.people import Principal
 from app.domain.ports import EngineState, EngineStatus
-from app.flows import account
+from app.flows import account, drafts
 from app.flows.status import ServiceStatus, service_status
 from app.flows.studio import Studio
 from app.messages import LANGUAGES, error_text, field_text, translate
@@ -56,7 +56,24 @@ def router(studio: Studio) -> APIRouter:
         found = await in_thread(service_status, studio, actor, visitor.origin)
         return JSONResponse(status_json(found, actor, visitor.language))
 
+    @routes.get("/account/draft")
+    @routes.put("/account/draft")
+    async def draft(request: Request) -> Response:
+        try:
+            return await exchange_draft(studio, request)
+        except StudioError as error:
+            return problem_of(error, visitor_of(request).language)
+
     return routes
+
+
+async def exchange_draft(studio: Studio, request: Request) -> Response:
+    """What this person has typed and not sent: handed out, or put in the place of what was kept."""
+    actor, origin = actor_of(request), visitor_of(request).origin
+    if request.method == "PUT":
+        await in_thread(drafts.keep_draft, studio, actor, await json_object(request), origin)
+        return Response(status_code=204)
+    return JSONResponse({"draft": await in_thread(drafts.read_draft, studio, actor, origin)})
 
 
 def password_page(request: Request, error: StudioError | None = None) -> Response:
@@ -105,7 +122,8 @@ def status_json(status: ServiceStatus, actor: Principal, language: str) -> dict[
     engine = status.engine
     notices = []
     if status.paused:
-        notices.append(_notice("paused", translate(language, "ui.service.paused")))
+        what = "draining" if status.draining else "paused"
+        notices.append(_notice("paused", translate(language, f"ui.service.{what}")))
     if engine.state is EngineState.READY:
         if engine.demo:
             notices.append(_notice("demo", translate(language, "ui.service.demo")))
@@ -115,7 +133,12 @@ def status_json(status: ServiceStatus, actor: Principal, language: str) -> dict[
         percent = round(100 * (engine.progress or 0.0))
         text = translate(language, f"ui.service.{engine.state.value}", percent=percent)
         notices.append(_notice("loading", text, engine.progress))
-    return {"ready": engine.state is EngineState.READY, "paused": status.paused, "notices": notices}
+    return {
+        "ready": engine.state is EngineState.READY,
+        "paused": status.paused,
+        "draining": status.draining,
+        "notices": notices,
+    }
 
 
 def _notice(kind: str, text: str, progress: float | None = None) -> dict[str, Any]:

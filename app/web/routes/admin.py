@@ -7,9 +7,17 @@ from typing import Final
 from starlette.responses import Response
 
 from app.auth.policy import Permission
-from app.flows import audit_trail, queue_control, users
+from app.flows import audit_trail, limits, queue_control, quota_ledger, users
 from app.flows.studio import Studio
-from app.flows.views import audit_json, queue_json, user_json
+from app.flows.views import (
+    audit_json,
+    department_json,
+    ledger_json,
+    queue_json,
+    quota_json,
+    role_json,
+    user_json,
+)
 from app.web.api import Call, json_answer
 from app.web.bodies import json_object, limit_of
 from app.web.openapi import document
@@ -40,6 +48,41 @@ async def patch_user(studio: Studio, call: Call) -> Response:
     body = await json_object(call.request)
     changed = await in_thread(users.change_user, studio, call.actor, call.path("username"), body, call.origin)
     return json_answer(user_json(changed))
+
+
+async def get_quota(studio: Studio, call: Call) -> Response:
+    page = quota_ledger.LedgerPage(
+        day=call.query.get("day"), cursor=call.query.get("cursor"), limit=limit_of(call.query)
+    )
+    found = await in_thread(quota_ledger.day_ledger, studio, call.actor, call.path("username"), page, call.origin)
+    return json_answer(ledger_json(found))
+
+
+async def post_quota(studio: Studio, call: Call) -> Response:
+    body = await json_object(call.request)
+    left = await in_thread(quota_ledger.adjust_quota, studio, call.actor, call.path("username"), body, call.origin)
+    return json_answer(quota_json(left))
+
+
+async def get_roles(studio: Studio, call: Call) -> Response:
+    found = await in_thread(limits.list_roles, studio, call.actor, call.origin)
+    return json_answer({"items": [role_json(each) for each in found], "next_cursor": None})
+
+
+async def patch_role(studio: Studio, call: Call) -> Response:
+    body = await json_object(call.request)
+    changed = await in_thread(limits.change_role, studio, call.actor, call.path("role"), body, call.origin)
+    return json_answer(role_json(changed))
+
+
+async def get_departments(studio: Studio, call: Call) -> Response:
+    found = await in_thread(limits.list_departments, studio, call.actor, call.origin)
+    return json_answer({"items": [department_json(each) for each in found], "next_cursor": None})
+
+
+async def patch_department(studio: Studio, call: Call) -> Response:
+    body = await json_object(call.request)
+    return json_answer(department_json(await in_thread(limits.set_budget, studio, call.actor, body, call.origin)))
 
 
 async def get_audit(studio: Studio, call: Call) -> Response:
@@ -92,9 +135,16 @@ ENDPOINTS: Final = tuple(
         ("GET", "/admin/users", Permission.USER_MANAGE, get_users),
         ("POST", "/admin/users", Permission.USER_MANAGE, post_user),
         ("PATCH", "/admin/users/{username}", Permission.USER_MANAGE, patch_user),
+        ("GET", "/admin/users/{username}/quota", Permission.LIMITS_MANAGE, get_quota),
+        ("POST", "/admin/users/{username}/quota", Permission.LIMITS_MANAGE, post_quota),
+        ("GET", "/admin/roles", Permission.LIMITS_MANAGE, get_roles),
+        ("PATCH", "/admin/roles/{role}", Permission.LIMITS_MANAGE, patch_role),
+        ("GET", "/admin/departments", Permission.LIMITS_MANAGE, get_departments),
+        ("PATCH", "/admin/departments", Permission.LIMITS_MANAGE, patch_department),
         ("GET", "/admin/audit", Permission.AUDIT_READ, get_audit),
         ("GET", "/admin/queue", Permission.QUEUE_MANAGE, get_queue),
         ("POST", "/admin/queue/pause", Permission.QUEUE_MANAGE, partial(post_queue, queue_control.pause)),
+        ("POST", "/admin/queue/drain", Permission.QUEUE_MANAGE, partial(post_queue, queue_control.drain)),
         ("POST", "/admin/queue/resume", Permission.QUEUE_MANAGE, partial(post_queue, queue_control.resume)),
         ("GET", "/openapi.json", Permission.SERVICE_INSPECT, get_document),
     )

@@ -81,10 +81,12 @@ async def get_events(studio: Studio, call: Call) -> Response:
     if wait > MAX_WAIT:
         raise InvalidRequestError([FieldError("wait", "field.range", {"min": 0, "max": MAX_WAIT})])
     deadline = anyio.current_time() + wait
+    noted = studio.progress.noted_at(call.actor.user_id)
     news = await in_thread(jobs.changes, studio, call.actor, since, call.origin)
     while news.known and not news.jobs and (left := deadline - anyio.current_time()) > 0:
         await studio.progress.wait(call.actor.user_id, news.version, left)
-        if studio.progress.closed:
+        # The page asks for its quota and the state of the service when a poll ends without a job.
+        if studio.progress.closed or studio.progress.noted_at(call.actor.user_id) != noted:
             break
         # Whatever woke us may have ended this very session, or changed what it may see from the next request on.
         role = await in_thread(role_now, studio, call.actor)

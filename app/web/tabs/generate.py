@@ -14,8 +14,11 @@ from app.web.handlers import PRIVATE, Click, shown
 from app.web.texts import label
 
 # Our scripts keep the values; these run in the browser and never reach the server.
-SENDING: Final = "(...values) => { window.atelier.sending(true); return values; }"
-SENT: Final = "() => window.atelier.sending(false)"
+TYPED: Final = "(...values) => { window.atelier.typed(values); window.atelier.weigh(values); }"
+# Gradio waits for what this promises: a click without a connection goes on when the server answers again.
+SENDING: Final = "(...values) => window.atelier.send(values)"
+SENT: Final = "() => window.atelier.sent()"
+REFUSED: Final = "() => { window.atelier.sent(); window.atelier.refused(); }"
 RECIPE: Final = "() => window.atelier.recipe()"
 DICE: Final = "() => window.atelier.randomSeed()"
 SIZE_CHOSEN: Final = "(choice) => window.atelier.sizeOf(choice)"
@@ -36,6 +39,7 @@ def build(studio: Studio) -> GenerateTab:
         with gr.Column(elem_id="composer", scale=0, min_width=320):
             fields, size, dice = _fields()
             reason = markup(elem_id="reason")
+            fragment("cost")
             generate = gr.Button(label("form.generate"), variant="primary", size="lg", elem_id="generate")
             fragment("hint")
         with gr.Column(elem_id="canvas-column", scale=1, min_width=320):
@@ -83,6 +87,7 @@ def _fields() -> tuple[dict[str, Any], gr.Radio, gr.Button]:
         fields["negative_prompt"] = gr.Textbox(
             label=label("field.negative-prompt"), lines=2, max_lines=6, visible=False, elem_id="negative-prompt"
         )
+        fields["bulk"] = gr.Checkbox(label=label("field.bulk"), info=label("form.bulk-hint"), elem_id="bulk")
     return fields, size, dice
 
 
@@ -96,6 +101,8 @@ def _in_the_browser(fields: dict[str, Any], size: gr.Radio, dice: gr.Button) -> 
     guidance = fields["guidance_scale"]
     guidance.change(None, js=GUIDANCE_TYPED, inputs=[guidance], outputs=[fields["negative_prompt"]])
     dice.click(None, js=DICE, outputs=[fields["seed"]])
+    every = [fields[name] for name in FIELDS]
+    gr.on([field.change for field in every], None, js=TYPED, inputs=every)
 
 
 def _on_click(studio: Studio, generate: gr.Button, fields: dict[str, Any]) -> None:
@@ -107,4 +114,4 @@ def _on_click(studio: Studio, generate: gr.Button, fields: dict[str, Any]) -> No
     inputs = [fields[name] for name in FIELDS]
     sending = generate.click(send, inputs=inputs, js=SENDING, trigger_mode="once", **PRIVATE)
     sending.success(None, js=SENT)
-    sending.failure(None, js=SENT)
+    sending.failure(None, js=REFUSED)

@@ -3,12 +3,17 @@
 import { el, localise, whenThere } from "./dom.js";
 import { language } from "./texts.js";
 
+/** The fields of a request in the order of app/web/forms.py, as they stand before anybody has typed. */
+export const BLANK = { prompt: "", negative_prompt: "", width: 1024, height: 1024, steps: 8, guidance_scale: 0, seed: "", count: 1, bulk: false };
+
+// What Gradio takes as: leave it as it is.
+const KEPT = { __type__: "update" };
+
 let recipe = null;
 
 // Gradio's events call these by name: the only way in for values that do not come from its own components.
 window.atelier = {
   recipe: () => recipe,
-  sending: (sent) => document.body.classList.toggle("is-sending", sent),
   randomSeed: () => String(crypto.getRandomValues(new Uint32Array(1))[0]),
   sizeOf: (choice) => choice.split("x").map(Number),
   choiceOf: (width, height, choices) => (choices.includes(`${width}x${height}`) ? `${width}x${height}` : null),
@@ -16,10 +21,26 @@ window.atelier = {
 
 /** Fill the form with what made a picture; its own seed and a count of one make the same picture again. */
 export function reuse({ prompt, negative_prompt, width, height, steps, guidance_scale, seed }) {
-  recipe = [prompt, negative_prompt, width, height, steps, guidance_scale, seed === null ? "" : String(seed), 1];
-  document.querySelector("#apply-recipe")?.click();
+  fill({ prompt, negative_prompt, width, height, steps, guidance_scale, seed: seed === null ? "" : String(seed) });
   showTab("generate");
   document.querySelector("#prompt textarea")?.focus();
+}
+
+/** Every field; what `values` does not name is blank. */
+export function whole(values) {
+  return Object.fromEntries(Object.entries(BLANK).map(([name, blank]) => [name, name in values ? values[name] : blank]));
+}
+
+/** Set the whole form through Gradio, which must know what stands there. */
+export function fill(values) {
+  recipe = Object.values(whole(values));
+  document.querySelector("#apply-recipe")?.click();
+}
+
+/** Set only some of the fields. */
+export function adjust(values) {
+  recipe = Object.keys(BLANK).map((name) => (name in values ? values[name] : KEPT));
+  document.querySelector("#apply-recipe")?.click();
 }
 
 /** Only the words; everything else stays as it is set. */
@@ -60,7 +81,8 @@ function nameGroup(group) {
 /** The number field itself is what keyboards and screen readers use; the two buttons are for the mouse. */
 function addStepper(input) {
   const step = (by) => () => {
-    const { min, max } = input.closest("#steps") ? { min: 1, max: 50 } : { min: 1, max: 4 };
+    if (!input.max) return; // who has come is not known yet
+    const [min, max] = [Number(input.min), Number(input.max)];
     const now = Number.parseInt(input.value, 10);
     input.value = String(Math.min(max, Math.max(min, (Number.isNaN(now) ? min : now) + by)));
     input.dispatchEvent(new Event("input", { bubbles: true }));

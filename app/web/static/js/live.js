@@ -7,6 +7,7 @@ const FIRST_DELAY_MS = 1000;
 const LONGEST_DELAY_MS = 20000;
 
 const listeners = [];
+const quietListeners = [];
 let rev = null;
 let stopper = null;
 let stopped = false;
@@ -14,6 +15,11 @@ let stopped = false;
 /** `use(job, first)` for each job that changed; `first` while the unfinished jobs of an earlier visit come in. */
 export function onJob(use) {
   listeners.push(use);
+}
+
+/** `use()` when nothing has happened to my jobs for a while: perhaps something else has changed. */
+export function onQuiet(use) {
+  quietListeners.push(use);
 }
 
 /** A job as an API call of our own answered it: no need to wait for the poll. */
@@ -67,6 +73,7 @@ async function followOnce() {
     const first = rev === null;
     rev = news.rev;
     for (const job of news.jobs) tell(job, first);
+    if (news.jobs.length === 0) for (const use of quietListeners) use();
   } finally {
     document.removeEventListener("visibilitychange", stopWhenHidden);
   }

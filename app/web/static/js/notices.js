@@ -6,13 +6,14 @@ import { pause } from "./live.js";
 import { ask } from "./server.js";
 
 const SOON_MS = 2500;
+const OFTEN_MS = 4000;
 const RARELY_MS = 20000;
 const ICONS = { demo: "flask", loading: "info", failed: "warning", paused: "pause" };
 
 const listeners = [];
 let wake = () => {};
 
-/** `use()` whenever the service became ready, paused or something else. */
+/** `use()` whenever the service became ready, paused, draining or something else. */
 export function onService(use) {
   listeners.push(use);
 }
@@ -28,7 +29,8 @@ export function startNotices() {
 
 async function follow(root) {
   while (root.isConnected) {
-    let wait = RARELY_MS;
+    // Whoever waits wants to know why.
+    let wait = document.querySelector('#queue [data-state="queued"]') ? OFTEN_MS : RARELY_MS;
     if (document.visibilityState === "visible") {
       try {
         const status = await ask("account/status");
@@ -51,7 +53,7 @@ function shown() {
 }
 
 function paint(root, status) {
-  const service = status.paused ? "paused" : status.ready ? "ready" : "waiting";
+  const service = status.draining ? "draining" : status.paused ? "paused" : status.ready ? "ready" : "waiting";
   if (document.body.dataset.service !== service) {
     document.body.dataset.service = service;
     for (const use of listeners) use();

@@ -15,13 +15,13 @@ export class Refused extends Error {
 export class Unreachable extends Error {}
 
 /** The JSON answer, or null when there is none. Somebody who is no longer signed in is sent to the login. */
-export async function ask(path, { method = "GET", body, signal } = {}) {
+export async function ask(path, { method = "GET", body, signal, keepalive } = {}) {
   const headers = { accept: "application/json" };
   if (body !== undefined) headers["content-type"] = "application/json";
   let response;
   try {
     const sent = body === undefined ? undefined : JSON.stringify(body);
-    response = await fetch(path, { method, headers, body: sent, signal, credentials: "same-origin", cache: "no-store" });
+    response = await fetch(path, { method, headers, body: sent, signal, keepalive, credentials: "same-origin", cache: "no-store" });
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new Unreachable(t("client.offline"));

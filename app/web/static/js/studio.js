@@ -2,10 +2,14 @@
 
 import { showTab, startForm, usePrompt } from "./form.js";
 import { startAccount } from "./account.js";
+import { startAdmin } from "./admin.js";
+import { startCost } from "./cost.js";
 import { el, localise, whenThere } from "./dom.js";
+import { startDraft } from "./draft.js";
 import { Feed } from "./feed.js";
 import { onMe, refreshMe, startHeader } from "./header.js";
-import { followJobs, onJob } from "./live.js";
+import { startLimits } from "./limits.js";
+import { followJobs, onJob, onQuiet } from "./live.js";
 import { onService, refreshNotices, startNotices } from "./notices.js";
 import { startRows } from "./rows.js";
 import { t } from "./texts.js";
@@ -32,6 +36,10 @@ function canvas(root) {
     noticeChange(job);
   });
   onService(() => feed.refresh());
+  onQuiet(() => {
+    refreshMe();
+    refreshNotices();
+  });
   whenDeleted((id) => {
     feed.forgetPicture(id);
     for (const each of walls) each.forget(id);
@@ -52,7 +60,8 @@ function canvas(root) {
 
 /** New pictures go on the walls; a changed state or set of pictures changes the quota. */
 function noticeChange(job) {
-  const now = `${job.state}/${job.images.length}`;
+  // A waiting job whose time is suddenly unknown, or known: the queue was paused or goes on.
+  const now = `${job.state}/${job.images.length}/${job.state === "queued" && job.eta_seconds === null}`;
   if (seen.get(job.id) === now) return;
   seen.set(job.id, now);
   for (const image of job.images) for (const wall of walls) wall.add(image);
@@ -76,9 +85,13 @@ function example(name) {
 
 startHeader();
 startForm();
+startLimits();
+startCost();
+startDraft();
 startNotices();
 startRows();
 startAccount();
+startAdmin();
 startToasts();
 whenThere("#canvas", canvas);
 whenThere("#library-page", library);

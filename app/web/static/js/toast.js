@@ -7,6 +7,7 @@ import { t } from "./texts.js";
 const SHOWN_MS = { info: 4000, error: 9000 };
 let region = null;
 
+/** The function that takes it away again; `held` ones stay until it is called. */
 export function toast(message, kind = "info") {
   if (!region) {
     region = el("div", { class: "toasts", role: "status", "aria-live": "polite" });
@@ -17,7 +18,8 @@ export function toast(message, kind = "info") {
   const remove = () => shown.remove();
   close.addEventListener("click", remove);
   region.append(shown);
-  setTimeout(remove, SHOWN_MS[kind]);
+  if (kind !== "held") setTimeout(remove, SHOWN_MS[kind]);
+  return remove;
 }
 
 /** Gradio's toasts put a button inside a button; ours is the inner one, and the message is announced. */

@@ -9,6 +9,7 @@ import gradio as gr
 from app.auth.policy import Permission
 from app.domain.people import Role, User, quota_text
 from app.flows.people_today import people_today
+from app.flows.quota_ledger import adjust_quota
 from app.flows.sessions import end_sessions_of
 from app.flows.studio import Studio
 from app.flows.users import NewPassword, change_user, create_user, list_users, reset_password
@@ -16,6 +17,7 @@ from app.messages import translate
 from app.web.components import markup
 from app.web.handlers import PRIVATE, Click, shown
 from app.web.render import render
+from app.web.tabs.admin import person_day
 from app.web.tabs.rows import CHOSEN, Rows, row_buttons, tell_how_many
 from app.web.texts import label
 
@@ -42,10 +44,11 @@ class _Desk:
     save: gr.Button
     again: gr.Button
     secret: gr.HTML
+    day: person_day.DayDesk
 
     @property
     def outputs(self) -> list[Any]:
-        return [self.table, *self.form, self.secret]
+        return [self.table, *self.form, self.secret, *self.day.outputs]
 
     @property
     def form(self) -> list[Any]:
@@ -57,19 +60,29 @@ def build(studio: Studio) -> dict[str, Any]:
     with gr.Tab(label("admin.people"), id="people", elem_id="admin-people"), gr.Row(elem_classes="desk"):
         with gr.Column(scale=1, min_width=320):
             table = markup(elem_id="people")
-        with gr.Column(scale=0, min_width=320, elem_classes="side-card"):
-            desk = _form(table)
+        with gr.Column(scale=0, min_width=320, elem_classes="side-stack"):
+            desk = _beside(table)
         rows = row_buttons("person", *ROW_ACTIONS)
     shows = _Shows(studio)
     _wire(studio, desk, shows, rows)
     return {"fn": shows.opened, "outputs": [desk.table, desk.fields["role"]], **PRIVATE}
 
 
-def _form(table: gr.HTML) -> _Desk:
-    heading = markup("newcomer", elem_id="person-heading")
-    secret = markup(elem_id="person-secret")
+def _beside(table: gr.HTML) -> _Desk:
+    with gr.Column(elem_classes="side-card"):
+        heading = markup("newcomer", elem_id="person-heading")
+        secret = markup(elem_id="person-secret")
+        fields = _fields()
+        with gr.Row(elem_classes="form-actions"):
+            create = gr.Button(label("admin.create"), variant="primary", elem_id="person-create")
+            save = gr.Button(label("admin.save"), variant="primary", elem_id="person-save", visible=False)
+            again = gr.Button(label("admin.new"), elem_id="person-new", visible=False)
+    return _Desk(table, heading, fields, create, save, again, secret, person_day.build())
+
+
+def _fields() -> dict[str, Any]:
     roles = [(role.value, role.value) for role in Role]
-    fields = {
+    return {
         "username": gr.Textbox(label=label("field.username"), max_lines=1, elem_id="person-username"),
         "display_name": gr.Textbox(label=label("field.display-name"), max_lines=1, elem_id="person-name"),
         "department": gr.Textbox(label=label("field.department"), max_lines=1, elem_id="person-department"),
@@ -82,15 +95,10 @@ def _form(table: gr.HTML) -> _Desk:
             elem_id="person-quota",
         ),
     }
-    with gr.Row(elem_classes="form-actions"):
-        create = gr.Button(label("admin.create"), variant="primary", elem_id="person-create")
-        save = gr.Button(label("admin.save"), variant="primary", elem_id="person-save", visible=False)
-        again = gr.Button(label("admin.new"), elem_id="person-new", visible=False)
-    return _Desk(table, heading, fields, create, save, again, secret)
 
 
 class _Shows:
-    """What the handlers answer: the table, the form and a password to hand over, as values for `_Desk.outputs`."""
+    """What the handlers answer: table, form, a password to hand over and the day, as values for `_Desk.outputs`."""
 
     def __init__(self, studio: Studio) -> None:
         self._studio = studio
@@ -102,7 +110,8 @@ class _Shows:
         return [self.table(click), gr.update(choices=_roles(click.language))]
 
     def after(self, click: Click, person: User | None = None, secret: NewPassword | None = None) -> list[Any]:
-        return [self.table(click), *self.form(click, person), self.secret(click, secret)]
+        day = person_day.day_of(self._studio, click, person)
+        return [self.table(click), *self.form(click, person), self.secret(click, secret), *day]
 
     def table(self, click: Click) -> str:
         people = people_today(self._studio, click.actor, click.origin)
@@ -139,10 +148,21 @@ def _wire(studio: Studio, desk: _Desk, shows: _Shows, rows: Rows) -> None:
         body = dict(zip(FIELDS[1:], values, strict=True))
         return shows.after(click, change_user(studio, click.actor, str(username), body, click.origin))
 
+    @shown(studio, Permission.LIMITS_MANAGE)
+    def add_pictures(click: Click, username: str, amount: object, reason: object) -> list[Any]:
+        body = {"amount": amount, "reason": reason}
+        adjust_quota(studio, click.actor, str(username), body, click.origin)
+        people = list_users(studio, click.actor, click.origin)
+        person = next((each for each in people if each.username == username), None)
+        return [shows.table(click), *person_day.day_of(studio, click, person)]
+
     inputs = list(desk.fields.values())
     desk.create.click(create, inputs=inputs, outputs=desk.outputs, **PRIVATE)
     desk.save.click(save, inputs=inputs, outputs=desk.outputs, **PRIVATE)
     desk.again.click(shows.everything, outputs=desk.outputs, **PRIVATE)
+    day = desk.day
+    given = [desk.fields["username"], day.amount, day.reason]
+    day.add.click(add_pictures, inputs=given, outputs=[desk.table, *day.outputs], **PRIVATE)
     for name, work in _on_rows(studio, shows).items():
         handler = shown(studio, Permission.USER_MANAGE)(work)
         rows.buttons[name].click(handler, inputs=[rows.chosen], outputs=desk.outputs, js=CHOSEN, **PRIVATE)

@@ -1,0 +1,107 @@
+"""The pictures of a running job: which are missing, and how one that was made is kept and charged."""
+
+import logging
+
+from app.domain.generation import engine_text, picture_seed
+from app.domain.jobs import UNFINISHED, Job, JobState, picture_id
+from app.domain.ports import EngineCancelledError, EngineRequest, PictureMade, PictureOrder, PictureRecipe
+from app.flows.studio import Studio
+from app.quota.service import charge_picture
+from app.store.transaction import Transaction
+
+log = logging.getLogger(__name__)
+
+
+def order_missing(studio: Studio, job: Job) -> EngineRequest:
+    """What the engine has to make: the pictures that no earlier attempt has delivered."""
+    made = studio.store.read(lambda tx: tx.images.indices(job.id))
+    missing = (index for index in range(job.count) if index not in made)
+    return EngineRequest(
+        job_id=job.id,
+        attempt=job.attempt,
+        prompt=engine_text(job.prompt),
+        negative_prompt=engine_text(job.negative_prompt),
+        width=job.width,
+        height=job.height,
+        steps=job.steps,
+        guidance_scale=job.guidance_scale,
+        pictures=tuple(PictureOrder(index=index, seed=picture_seed(job.seed, index)) for index in missing),
+    )
+
+
+def recipe_of(studio: Studio, job: Job, index: int) -> PictureRecipe:
+    """File name and metadata of picture `index`; the name depends on the job alone, not on the attempt."""
+    return PictureRecipe(
+        picture_id=picture_id(job.id, index),
+        username=job.username,
+        local_time=job.created_at.astimezone(studio.zone),
+        prompt=job.prompt,
+        negative_prompt=job.negative_prompt,
+        width=job.width,
+        height=job.height,
+        steps=job.steps,
+        guidance_scale=job.guidance_scale,
+        seed=picture_seed(job.seed, index),
+    )
+
+
+def is_current(tx: Transaction, job: Job) -> bool:
+    """Whether the job still runs in this attempt, and nobody cancelled it or took it over."""
+    current = tx.jobs.get(job.id)
+    return current is not None and (current.state, current.attempt) == (JobState.RUNNING, job.attempt)
+
+
+def keep(studio: Studio, job: Job, made: PictureMade) -> None:
+    """File first, then row and charge in one transaction: a crash between leaves a file that the next try replaces.
+
+    Raises EngineCancelledError when the job has ended or is somebody else's by now.
+    """
+    if not studio.store.read(lambda tx: is_current(tx, job)):
+        raise EngineCancelledError
+    recipe = recipe_of(studio, job, made.index)
+    stored = studio.vault.keep(recipe, made.png, made.facts)
+    values = {
+        "id": recipe.picture_id,
+        "job_id": job.id,
+        "user_id": job.user_id,
+        "picture_index": made.index,
+        "seed": recipe.seed,
+        "width": job.width,
+        "height": job.height,
+        "path": stored.path,
+        "sha256": stored.sha256,
+        "size": stored.size,
+        "seconds": made.seconds,
+    }
+
+    def settle(tx: Transaction) -> bool:
+        now = studio.clock.now()
+        revision = tx.users.next_revision(job.user_id)
+        if not is_current(tx, job):
+            return False
+        tx.images.add(values | {"created_at": now})
+        charge_picture(tx, job, made.index, now)
+        tx.jobs.touch(job.id, revision)
+        return True
+
+    if not studio.store.write(settle):
+        if studio.store.read(lambda tx: _is_unwanted(tx, job, made.index)):
+            studio.vault.discard(stored.path, recipe.picture_id)
+        raise EngineCancelledError
+
+
+def discard_unrecorded(studio: Studio, job: Job) -> None:
+    """Remove the files that lie between writing and recording, of a job that no attempt may record any more."""
+    recorded = studio.store.read(lambda tx: tx.images.indices(job.id))
+    for index in set(range(job.count)) - recorded:
+        recipe = recipe_of(studio, job, index)
+        try:
+            studio.vault.discard(studio.vault.path_of(recipe), recipe.picture_id)
+        except OSError as error:  # what the disk will not give up is found by `db check`
+            log.warning("a file of job %s cannot be removed: %s", job.id, error.strerror)
+
+
+def _is_unwanted(tx: Transaction, job: Job, index: int) -> bool:
+    """Whether no row has that picture, and no other attempt is about to write the same file."""
+    current = tx.jobs.get(job.id)
+    return (current is None or current.state not in UNFINISHED) and index not in tx.images.indices(job.id)
