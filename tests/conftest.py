@@ -1,6 +1,7 @@
 """What every test may use, and the peace that every test may expect: a clean environment and nothing random."""
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from tests.databases import KINDS, Kind, fresh_database
 IN_CI = os.environ.get("CI") == "true"
 FULL = os.environ.get("ATELIER_TEST_FULL") == "1"
 # Folders where the tests of each file share a server, which no second worker need start.
+# Seconds that a test which counts up to a rate may take.
+ROOM_IN_MINUTE = 15
 SHARING = frozenset({"browser", "pitfalls", "web"})
 
 
@@ -64,6 +67,14 @@ def empty_database_url(database_kind: Kind, tmp_path: Path) -> Iterator[str]:
 def database_url(empty_database_url: str) -> str:
     """A database of this test alone; a folder's conftest may hand out one with tables instead."""
     return empty_database_url
+
+
+@pytest.fixture
+def whole_minute() -> None:
+    """Rates are counted in minutes of the wall clock, less exactly at their edge: the test begins well inside one."""
+    left = 60 - time.time() % 60
+    if left < ROOM_IN_MINUTE:
+        time.sleep(left)
 
 
 @pytest.fixture

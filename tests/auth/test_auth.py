@@ -68,6 +68,7 @@ def rates(request: pytest.FixtureRequest) -> Rates:
     return Rates() if request.param == "memory" else Rates(request.getfixturevalue("redis_url"))
 
 
+@pytest.mark.usefixtures("whole_minute")
 def test_a_rate_is_a_moving_window_for_each_one(rates: Rates) -> None:
     who = secrets.token_hex(4)
     for _ in range(3):
@@ -81,12 +82,14 @@ def test_a_rate_is_a_moving_window_for_each_one(rates: Rates) -> None:
     assert not rates.count("test", who, 3)
 
 
+@pytest.mark.usefixtures("whole_minute")
 def test_uses_at_the_same_time_count_each_other(rates: Rates) -> None:
     who = secrets.token_hex(4)
     with ThreadPoolExecutor(20) as pool:
         assert sum(pool.map(lambda _: rates.count("race", who, 10), range(40))) == 10
 
 
+@pytest.mark.usefixtures("whole_minute")
 def test_without_its_redis_a_rate_is_still_a_limit() -> None:
     rates = Rates("redis://127.0.0.1:1/0")
     rates.spend("test", "mei", 1)

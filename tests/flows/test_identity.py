@@ -169,6 +169,7 @@ def test_unknown_names_wait_like_known_ones_and_the_trail_names_neither(light: B
     assert b"my secret password" not in content
 
 
+@pytest.mark.usefixtures("whole_minute")
 def test_an_address_that_tries_many_names_waits_and_a_tunnel_does_not(light: Building) -> None:
     for number in range(20):
         wrong(light, f"user{number}", AWAY)
@@ -179,6 +180,7 @@ def test_an_address_that_tries_many_names_waits_and_a_tunnel_does_not(light: Bui
     wrong(light, "fresh")
 
 
+@pytest.mark.usefixtures("whole_minute")
 def test_invented_names_behind_an_exhausted_address_do_not_fill_the_trail(light: Building) -> None:
     for number in range(20):
         wrong(light, f"user{number}", AWAY)
@@ -189,6 +191,7 @@ def test_invented_names_behind_an_exhausted_address_do_not_fill_the_trail(light:
     assert len(light.actions()) - before == 1
 
 
+@pytest.mark.usefixtures("whole_minute")
 def test_the_whole_site_has_a_ceiling(light: Building, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.flows.login_waits.SITE_CEILING", 3)
     mei = light.person("mei")

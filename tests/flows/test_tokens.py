@@ -31,6 +31,7 @@ def token_actor(building: Building, owner: Principal, **fields: object) -> Princ
     return actor
 
 
+@pytest.mark.usefixtures("whole_minute")
 def test_a_token_works_only_from_its_addresses_and_a_leak_is_told_once(light: Building) -> None:
     mei = light.person("mei")
     body = {"name": "t", "addresses": ["10.0.0.0/24", "10.0.0.9"]}
@@ -136,6 +137,7 @@ def test_nobody_hoards_tokens(light: Building, monkeypatch: pytest.MonkeyPatch) 
     assert create_token(light.studio, mei, "mei", {"name": "t"}, ORIGIN).row.name == "t"
 
 
+@pytest.mark.usefixtures("whole_minute")
 def test_more_jobs_a_minute_than_the_role_allows_are_refused_before_anything_is_reserved(
     tmp_path: Path,
 ) -> None:
@@ -155,6 +157,7 @@ def test_more_jobs_a_minute_than_the_role_allows_are_refused_before_anything_is_
             building.click(script)
 
 
+@pytest.mark.usefixtures("whole_minute")
 def test_whoever_hammers_at_a_closed_door_does_not_fill_the_trail(
     light: Building, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -93,6 +93,7 @@ def test_who_somebody_is_comes_from_nothing_that_anybody_can_write(live: Live) -
             assert liar.get("/api/v1/jobs", params={field: "peer-victim"}).json()["items"] == []
 
 
+@pytest.mark.usefixtures("whole_minute")
 def test_a_forged_address_changes_no_limit_no_list_and_no_trail(tmp_path: Path) -> None:
     """Pitfall peers §d2.6: limits and trails that believe the X-Forwarded-For of whoever asks."""
     form = {"password": "not this one"}

@@ -112,6 +112,7 @@ def test_gradio_makes_its_addresses_of_the_true_host_and_scheme(sites: dict[str,
     assert "evil" not in page
 
 
+@pytest.mark.usefixtures("whole_minute")
 def test_wrong_logins_make_only_their_own_address_wait(sites: dict[str, Site], monkeypatch: pytest.MonkeyPatch) -> None:
     # Loopback addresses are all that a test has, and are not counted.
     monkeypatch.setattr(login_waits, "network_of", str)
