@@ -1,6 +1,7 @@
 """What every test may use, and the peace that every test may expect: a clean environment and nothing random."""
 
 import os
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -74,7 +75,7 @@ def whole_minute() -> None:
     """Rates are counted in minutes of the wall clock, less exactly at their edge: the test begins well inside one."""
     left = 60 - time.time() % 60
     if left < ROOM_IN_MINUTE:
-        time.sleep(left)
+        threading.Event().wait(left)
 
 
 @pytest.fixture
