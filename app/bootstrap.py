@@ -155,7 +155,7 @@ def build(settings: Settings, *, engine: Engine | None = None) -> House:
         reap=lambda: recover(studio, lost=True),
         ready=lambda: run.is_ready(studio),
         claim=lambda: run.claim(studio),
-        run=lambda job: run.run(studio, job),
+        run=lambda job, on_steps_done: run.run(studio, job, on_steps_done),
         watch=watcher.look,
     )
     dispatcher = Dispatcher(duties)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from scripts.benches import login
+from scripts.benches import engine, login
 
 ROOT = Path(__file__).parents[1]
 KINDS = ("known", "unknown")
@@ -71,3 +71,18 @@ def test_a_siege_says_what_it_saw_and_with_which_seed() -> None:
     assert document["wrong"] == []
     counts = document["counts"]
     assert counts["jobs"] == counts["succeeded"] + counts["failed"] + counts["cancelled"]
+
+
+def test_the_engine_runs_beside_a_plain_pipeline_loop() -> None:
+    words = ["--sizes", "256", "--queued", "1", "2", "--rounds", "1", "--device", "cpu"]
+    document = json.loads(bench("engine", *words, "--json"))
+    assert [(row["side"], row["queued"]) for row in document["rows"]] == [(256, 1), (256, 2)]
+    for row in document["rows"]:
+        assert row["ratio"] == pytest.approx(row["ours"] / row["plain"])
+        assert row["times_roofline"] is None
+    (stage,) = document["stages"]
+    assert all(stage[name] > 0 for name in ("text", "step", "decode", "file"))
+    assert document["memory_mib"] > 100
+    heading, _, *rows = engine.table(document).splitlines()
+    assert heading == "cpu, demo, 8 steps"
+    assert rows[0].split()[:2] == ["256", "1"]

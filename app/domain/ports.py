@@ -48,7 +48,10 @@ class PictureOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineRequest:
-    """Pixels wanted. Knows no users, quota, files or HTTP. Sides in pixels; `prompt` is free of control tokens."""
+    """Pixels wanted. Knows no users, quota, files or HTTP. Sides in pixels; `prompt` is free of control tokens.
+
+    An `exact` one shares its steps with nobody, so that its pixels depend on nothing else.
+    """
 
     job_id: str
     attempt: int
@@ -59,6 +62,7 @@ class EngineRequest:
     steps: int
     guidance_scale: float
     pictures: tuple[PictureOrder, ...]
+    exact: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +71,15 @@ class StepDone:
 
     index: int
     step: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreviewMade:
+    """What picture `index` promises to be after step `step`: a small WebP, for the owner's eyes only."""
+
+    index: int
+    step: int
+    webp: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +94,7 @@ class PictureMade:
     facts: Mapping[str, str]
 
 
-EngineEvent = StepDone | PictureMade
+EngineEvent = StepDone | PreviewMade | PictureMade
 
 
 class EngineCancelledError(Exception):

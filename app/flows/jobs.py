@@ -25,7 +25,8 @@ _REV: Final = re.compile(r"([0-9]{1,18})\.([0-9a-f]{8})\.([0-9]{1,18})")
 class JobView:
     """A job with its pictures, its place in the queue, and the denoising step it is at while it runs.
 
-    `eta_seconds` until its last picture is there; None where nobody can know.
+    `eta_seconds` until its last picture is there; None where nobody can know. `preview` changes with what can
+    be seen of the picture in the making.
     """
 
     job: Job
@@ -34,6 +35,7 @@ class JobView:
     eta_seconds: int | None
     step: int | None
     picture_index: int | None
+    preview: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +131,9 @@ def job_views(studio: Studio, tx: Transaction, jobs: tuple[Job, ...]) -> tuple[J
 
 def _view(studio: Studio, job: Job, pictures: tuple[Picture, ...], place: Place | None) -> JobView:
     place = place or NOWHERE
-    step = index = None
+    step = index = preview = None
     if job.state is JobState.RUNNING and job.worker == studio.worker:  # no other process tells its steps
         live = studio.progress.live(job.id) or NOTHING_DONE
-        step, index = live.step, live.index
+        step, index, preview = live.step, live.index, live.preview
     eta = None if place.seconds is None else math.ceil(place.seconds)
-    return JobView(job, pictures, place.position, eta, step, index)
+    return JobView(job, pictures, place.position, eta, step, index, preview)

@@ -26,6 +26,7 @@ def order_missing(studio: Studio, job: Job) -> EngineRequest:
         steps=job.steps,
         guidance_scale=job.guidance_scale,
         pictures=tuple(PictureOrder(index=index, seed=picture_seed(job.seed, index)) for index in missing),
+        exact=job.exact,
     )
 
 

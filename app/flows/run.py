@@ -1,6 +1,7 @@
 """The machine's side of a click: claim, make, keep, charge, end. Every way out settles or gives back."""
 
 import logging
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
@@ -14,7 +15,9 @@ from app.domain.ports import (
     EngineLostError,
     EngineRunError,
     EngineState,
+    PictureMade,
     PictureNotKeptError,
+    PreviewMade,
     StepDone,
 )
 from app.flows.pictures import is_current, keep, order_missing
@@ -54,13 +57,15 @@ def lease(studio: Studio) -> Lease:
     return Lease(studio.worker, studio.clock.now() + LEASE)
 
 
-def run(studio: Studio, job: Job) -> None:
+def run(studio: Studio, job: Job, on_steps_done: Callable[[], None] = lambda: None) -> None:
     """Make the pictures that are still missing. No transaction is open while the engine works.
+
+    `on_steps_done` is called when the engine could begin the next job, before the last picture is kept.
 
     Raises UnavailableError when the database goes away: the job is put back as soon as it returns.
     """
     try:
-        _run_to_its_end(studio, job)
+        _run_to_its_end(studio, job, on_steps_done)
     except StudioError:
         raise
     except Exception as error:
@@ -72,9 +77,9 @@ def run(studio: Studio, job: Job) -> None:
         studio.line.changed()
 
 
-def _run_to_its_end(studio: Studio, job: Job) -> None:
+def _run_to_its_end(studio: Studio, job: Job, on_steps_done: Callable[[], None]) -> None:
     try:
-        _make_in_two_tries(studio, job)
+        _make_in_two_tries(studio, job, on_steps_done)
         end(studio, job, JobState.SUCCEEDED)
     except EngineCancelledError:
         # Whoever cancelled has ended the job already; this only catches an engine that gave up by itself.
@@ -121,31 +126,43 @@ def hand_back(studio: Studio, job: Job, *, lost: bool, why: str = ENGINE_LOST) -
         studio.store.write(lambda tx: give_back(tx, job, lost=lost))
 
 
-def _make_in_two_tries(studio: Studio, job: Job) -> None:
+def _make_in_two_tries(studio: Studio, job: Job, on_steps_done: Callable[[], None]) -> None:
     """Memory that others held a moment ago may be free by now."""
     try:
-        _make(studio, job)
+        _make(studio, job, on_steps_done)
     except EngineRunError as error:
         if error.code != OUT_OF_MEMORY:
             raise
         log.warning("job %s ran out of memory; trying once more, alone", job.id)
-        _make(studio, job)
+        _make(studio, job, on_steps_done)
 
 
-def _make(studio: Studio, job: Job) -> None:
+def _make(studio: Studio, job: Job, on_steps_done: Callable[[], None]) -> None:
     watch, pixels = Stopwatch(), job.width * job.height
-    for event in studio.engine.run(order_missing(studio, job)):
-        if isinstance(event, StepDone):
-            watch.step()
-            _require_current_at_first(studio, job, event)
-            if (typical := watch.typical()) is not None and studio.pace.suppose(pixels, typical):
+    request = order_missing(studio, job)
+    at_work = {order.index for order in request.pictures}
+    missing = set(at_work)
+    for event in studio.engine.run(request):
+        match event:
+            case StepDone():
+                watch.step()
+                at_work -= {event.index} if event.step == job.steps else set()
+                if not at_work:
+                    on_steps_done()
+                _require_current_at_first(studio, job, event)
+                if (typical := watch.typical()) is not None and studio.pace.suppose(pixels, typical):
+                    studio.line.changed()
+                studio.progress.step(job.id, job.user_id, event.index, event.step, typical)
+            case PreviewMade():
+                if event.index in missing:  # it was drawn beside the picture, and may come after it
+                    studio.progress.show(job.id, job.user_id, event.webp)
+            case PictureMade():
+                missing.discard(event.index)
+                studio.progress.hide(job.id)
+                keep(studio, job, event)
+                studio.pace.learn(pixels, watch.picture())
                 studio.line.changed()
-            studio.progress.step(job.id, job.user_id, event.index, event.step, typical)
-        else:
-            keep(studio, job, event)
-            studio.pace.learn(pixels, watch.picture())
-            studio.line.changed()
-            studio.progress.step(job.id, job.user_id, event.index, job.steps)
+                studio.progress.step(job.id, job.user_id, event.index, job.steps)
 
 
 def _require_current_at_first(studio: Studio, job: Job, done: StepDone) -> None:

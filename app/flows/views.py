@@ -50,6 +50,7 @@ def job_json(view: JobView, language: str) -> dict[str, Any]:
         "eta_seconds": view.eta_seconds,
         "step": view.step,
         "picture_index": view.picture_index,
+        "preview": view.preview,
         "images": [image_json(picture) for picture in view.pictures],
     }
 

@@ -1,6 +1,7 @@
-"""One thread that claims and runs jobs, one that watches for what other processes changed.
+"""One thread that claims jobs, one for each job that runs, one that watches for what other processes changed.
 
-It knows neither quota nor engine: it is given what to call.
+It knows neither quota nor engine: it is given what to call. The next job is claimed as soon as the engine is done with
+the last one's steps, while that one is still being decoded, kept and settled: the engine never waits for a disk.
 """
 
 import logging
@@ -18,6 +19,8 @@ log = logging.getLogger(__name__)
 
 POLL_SECONDS: Final = 0.25
 AFTER_ERROR_SECONDS: Final = 1.0
+# Jobs that the engine is done with and that are not settled yet: more mean that the database or the disk is in trouble.
+MAX_UNSETTLED: Final = 3
 REAP_SECONDS: Final = 2.0
 
 
@@ -25,14 +28,14 @@ REAP_SECONDS: Final = 2.0
 class Duties:
     """What the dispatcher calls. `leads` says whether this process owns the queue; `recover` clears up after
     whoever owned it before, `reap` now and then after a process that ended without a word; `watch` notices what other
-    processes changed."""
+    processes changed. `run` gets the job and what to call once the engine may begin the next one."""
 
     leads: Callable[[], bool]
     recover: Callable[[], None]
     reap: Callable[[], None]
     ready: Callable[[], bool]
     claim: Callable[[], Job | None]
-    run: Callable[[Job], None]
+    run: Callable[[Job, Callable[[], None]], None]
     watch: Callable[[], None]
 
 
@@ -45,6 +48,10 @@ class Dispatcher:
         self._wake = threading.Event()
         self._unclear = True
         self._reaped = 0.0
+        self._lock = threading.Lock()
+        # Guarded by the lock: who has the engine, and the threads of all jobs that are not settled.
+        self._at_engine: Job | None = None
+        self._unsettled: set[threading.Thread] = set()
         self._threads = [
             threading.Thread(target=self._dispatch, name="dispatcher", daemon=True),
             threading.Thread(target=self._watch, name="watcher", daemon=True),
@@ -63,10 +70,16 @@ class Dispatcher:
         self._wake.set()
 
     def join(self, timeout: float) -> None:
-        """Wait until the running job was given back."""
+        """Wait until the running jobs were settled or given back."""
+        deadline = time.monotonic() + timeout
+        # In this order: once the dispatcher is gone, nobody adds to the jobs.
         for thread in self._threads:
             if thread.is_alive():
-                thread.join(timeout)
+                thread.join(max(0.0, deadline - time.monotonic()))
+        with self._lock:
+            unsettled = list(self._unsettled)
+        for thread in unsettled:
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     def _dispatch(self) -> None:
         while not self._stopping.is_set():
@@ -84,6 +97,8 @@ class Dispatcher:
         if not self._duties.leads():
             self._unclear = True
             return False
+        if not self._may_claim():
+            return False
         if self._unclear:
             self._duties.recover()
             self._unclear = False
@@ -94,8 +109,39 @@ class Dispatcher:
         job = self._duties.claim() if self._duties.ready() else None
         if job is None:
             return False
-        self._duties.run(job)
+        self._start(job)
         return True
+
+    def _may_claim(self) -> bool:
+        """Whether the engine is free; after trouble, only once every job that was running is settled."""
+        with self._lock:
+            most = 0 if self._unclear else MAX_UNSETTLED - 1
+            return self._at_engine is None and len(self._unsettled) <= most
+
+    def _start(self, job: Job) -> None:
+        thread = threading.Thread(target=self._run, args=(job,), name="job", daemon=True)
+        with self._lock:
+            self._at_engine = job
+            self._unsettled.add(thread)
+        thread.start()
+
+    def _run(self, job: Job) -> None:
+        try:
+            self._duties.run(job, lambda: self._leave_engine(job))
+        except Exception as error:  # noqa: BLE001 - the queue outlives a dead database
+            _tell("a job could not be settled", error)
+            self._unclear = True
+            self._stopping.wait(AFTER_ERROR_SECONDS)
+        finally:
+            with self._lock:
+                self._unsettled.discard(threading.current_thread())
+            self._leave_engine(job)
+
+    def _leave_engine(self, job: Job) -> None:
+        with self._lock:
+            if self._at_engine is job:
+                self._at_engine = None
+        self.wake()
 
     def _watch(self) -> None:
         while not self._stopping.wait(POLL_SECONDS):

@@ -1,8 +1,9 @@
-"""Live progress: the running step of each job, on top of what lets long polls sleep."""
+"""Live progress: the running step of each job and what its picture promises to be, on top of what lets long polls
+sleep. In memory alone: a preview is on no disk and in no log."""
 
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from app.scheduler.changes import Changes
@@ -11,13 +12,14 @@ from app.scheduler.changes import Changes
 @dataclass(frozen=True, slots=True)
 class Live:
     """Denoising step `step` of picture `index` was done at `at` (`time.monotonic`), as change `version`; such a step
-    takes `seconds`, if that was measured by now."""
+    takes `seconds`, if that was measured by now. `preview` names what can be seen of it, None while that is nothing."""
 
     index: int
     step: int
     version: int
     at: float
     seconds: float | None = None
+    preview: int | None = None
 
 
 NOTHING_DONE: Final = Live(0, 0, 0, 0.0)
@@ -30,6 +32,7 @@ class Progress(Changes):
         super().__init__()
         self.process = secrets.token_hex(4)
         self._live: dict[str, Live] = {}
+        self._previews: dict[str, bytes] = {}
         self._moved: dict[int, int] = {}
         self._noted: dict[int | None, int] = {}
 
@@ -44,7 +47,27 @@ class Progress(Changes):
 
     def step(self, job_id: str, user_id: int, index: int, step: int, seconds: float | None = None) -> None:
         with self._lock:
-            self._live[job_id] = Live(index, step, self.changed(user_id), time.monotonic(), seconds)
+            preview = self._live.get(job_id, NOTHING_DONE).preview
+            self._live[job_id] = Live(index, step, self.changed(user_id), time.monotonic(), seconds, preview)
+
+    def show(self, job_id: str, user_id: int, webp: bytes) -> None:
+        """The picture that is being made, as far as it is; nothing is kept of a job that does not run here."""
+        with self._lock:
+            if (live := self._live.get(job_id)) is not None:
+                self._previews[job_id] = webp
+                version = self.changed(user_id)
+                self._live[job_id] = replace(live, version=version, preview=version)
+
+    def preview(self, job_id: str) -> bytes | None:
+        with self._lock:
+            return self._previews.get(job_id)
+
+    def hide(self, job_id: str) -> None:
+        """That picture is done: the next preview is of another one."""
+        with self._lock:
+            self._previews.pop(job_id, None)
+            if (live := self._live.get(job_id)) is not None:
+                self._live[job_id] = replace(live, preview=None)
 
     def moved(self, user_id: int) -> None:
         """The user's waiting jobs have other places, or other times, than were told before."""
@@ -69,4 +92,5 @@ class Progress(Changes):
     def forget(self, job_id: str, user_id: int) -> None:
         with self._lock:
             self._live.pop(job_id, None)
+            self._previews.pop(job_id, None)
             self.changed(user_id)

@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.chromium import Visit
+from tests.engine.waiting import wait_for
 from tests.houses import PASSWORD
 from tests.live import Live
 
@@ -24,12 +25,15 @@ def account_of(live: Live, browser: Browser, name: str) -> Visit:
 
 
 def press_twice(place: Page | Locator, name: str) -> None:
-    """The first press asks, the second one acts."""
-    button = place.get_by_role("button", name=name, exact=True).element_handle()
-    assert button is not None
-    button.click()
-    assert button.inner_text() == "Really?"
-    button.click()
+    """The first press asks, the second one acts. A list drawn anew between press and release swallows the click."""
+    sure = place.get_by_role("button", name="Really?", exact=True)
+
+    def ask() -> bool:
+        place.get_by_role("button", name=name, exact=True).click()
+        return sure.is_visible()
+
+    wait_for(ask)
+    sure.click()
 
 
 @pytest.mark.timeout(120)

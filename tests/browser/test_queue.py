@@ -116,3 +116,21 @@ def test_a_drain_is_announced_refuses_the_next_click_and_ends(live: Live, browse
         expect(boss.page.locator("#notices")).not_to_contain_text("maintenance", timeout=SOON)
         rui.is_content()
         boss.is_content()
+
+
+@pytest.mark.timeout(60)
+def test_a_preview_stands_in_the_slot_until_the_picture_does(live: Live, browser: Browser) -> None:
+    live.engine.previews = True
+    try:
+        with live.script_of("sketch-mei") as script, step_by_step(live):
+            job = script.post("/api/v1/jobs", json=JOB).json()
+            visit = window_of(live, browser, "sketch-mei")
+            slots = visit.page.locator(f"[data-job='{job['id']}'] .slot")
+            expect(slots).to_have_count(1, timeout=SOON)
+            live.engine.let(2)
+            expect(slots.get_by_role("img", name="Preview of a picture in the making")).to_be_visible(timeout=SOON)
+            live.engine.let(None)
+            expect(slots.get_by_role("button", name="Show large")).to_be_visible(timeout=SOON)
+            expect(visit.page.locator(".preview")).to_have_count(0)
+    finally:
+        live.engine.previews = False

@@ -20,6 +20,7 @@ from app.domain.ports import (
     EngineStatus,
     PictureMade,
     PictureOrder,
+    PreviewMade,
     StepDone,
 )
 
@@ -33,13 +34,14 @@ class FakeEngine:
 
     `step_delay` seconds pass in each step; with `ready=False` it stays loading until `become_ready`.
     `die`, `fail_next`, `hang` and `break_down` make trouble; `hold` and `let` end steps one by one. `requests` lists
-    what was asked for.
+    what was asked for. With `previews`, each step but the last of a picture shows one.
     """
 
     def __init__(
         self, on_change: Callable[[], None] | None = None, *, step_delay: float = 0.0, ready: bool = True
     ) -> None:
         self.step_delay = step_delay
+        self.previews = False
         self.requests: list[EngineRequest] = []
         self._on_change = on_change
         self._ready = ready
@@ -157,6 +159,8 @@ class FakeEngine:
                     self._changed.wait_for(lambda: self._ended(request, life), self.step_delay)
                 self._wait(request, life, until=self._is_let)
                 yield StepDone(index=order.index, step=step)
+                if self.previews and step < request.steps:
+                    yield PreviewMade(index=order.index, step=step, webp=_preview(request, order))
             yield PictureMade(
                 index=order.index, seed=order.seed, png=_picture(request, order), seconds=self.step_delay, facts=FACTS
             )
@@ -187,6 +191,13 @@ class FakeEngine:
 
 def _clean(text: str) -> str:
     return engine_text(text.encode("utf-8", "ignore").decode("utf-8"))
+
+
+def _preview(request: EngineRequest, order: PictureOrder) -> bytes:
+    file = io.BytesIO()
+    with Image.open(io.BytesIO(_picture(request, order))) as whole:
+        whole.resize((64, 64)).save(file, "WEBP")
+    return file.getvalue()
 
 
 def _picture(request: EngineRequest, order: PictureOrder) -> bytes:

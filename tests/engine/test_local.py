@@ -18,7 +18,7 @@ import pytest
 from app.domain.ports import EngineLostError, EngineState, EngineStatus
 from app.engine.local import LocalEngine
 from tests.engine.hub_server import COMMIT, hub_server
-from tests.engine.test_contract import LONG, REQUEST
+from tests.engine.test_contract import LONG, REQUEST, without_previews
 from tests.engine.waiting import wait_for
 
 Make = Callable[..., LocalEngine]
@@ -48,13 +48,13 @@ from dataclasses import replace
 from pathlib import Path
 from app.domain.ports import EngineState
 from app.engine.local import LocalEngine
-from tests.engine.test_contract import LONG, REQUEST
+from tests.engine.test_contract import LONG, REQUEST, without_previews
 from tests.engine.waiting import wait_for
 
 engine = LocalEngine("demo", "huggingface", "cpu", Path("models"))
 engine.start()
 wait_for(lambda: engine.status().state is EngineState.READY, 60)
-made = list(engine.run(REQUEST))
+made = without_previews(engine.run(REQUEST))
 assert engine.count_tokens("a cat") == 2
 run = engine.run(LONG)
 next(run)
@@ -81,7 +81,7 @@ def test_ctrl_c_in_the_terminal_is_the_parents_business(local_engine: LocalEngin
     wait_for(lambda: local_engine.status().state is EngineState.READY, 60)
     child = local_engine.child_pid
     os.kill(child or 0, signal.SIGINT)
-    assert len(list(local_engine.run(REQUEST))) == 3
+    assert len(without_previews(local_engine.run(REQUEST))) == 3
     assert local_engine.child_pid == child
 
 
@@ -196,6 +196,6 @@ def test_two_runs_at_once_are_made_one_after_the_other(local_engine: LocalEngine
     wait_for(lambda: local_engine.status().state is EngineState.READY, 60)
     first = local_engine.run(replace(LONG, steps=8))
     next(first)
-    second = list(local_engine.run(REQUEST))
+    second = without_previews(local_engine.run(REQUEST))
     assert len(second) == 3
-    assert len(list(first)) == 8
+    assert len(without_previews(first)) == 8

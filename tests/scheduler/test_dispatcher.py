@@ -1,6 +1,7 @@
 """The loop that owns the queue, without any queue."""
 
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -47,7 +48,7 @@ class Desk:
             reap=self.reap,
             ready=lambda: self.ready,
             claim=self.claim,
-            run=self.done.append,
+            run=lambda job, _: self.done.append(job),
             watch=self.watch,
         )
 
@@ -118,7 +119,7 @@ def test_stopping_waits_for_the_running_job_and_starts_no_other() -> None:
     desk, running, go_on = Desk(), threading.Event(), threading.Event()
     desk.waiting = ["a", "b"]
 
-    def run(job: Any) -> None:  # noqa: ANN401 - a stand-in for a job
+    def run(job: Any, _: object) -> None:  # noqa: ANN401 - a stand-in for a job
         running.set()
         go_on.wait(5)
         desk.done.append(job)
@@ -129,3 +130,67 @@ def test_stopping_waits_for_the_running_job_and_starts_no_other() -> None:
     go_on.set()
     made.join(5)
     assert (desk.done, desk.waiting) == (["a"], ["b"])
+
+
+def test_the_next_job_begins_once_the_engine_is_free_while_the_last_one_is_still_being_settled() -> None:
+    desk, settle = Desk(), threading.Event()
+    desk.waiting = ["a", "b", "c"]
+    begun: list[Any] = []
+
+    def run(job: Any, on_steps_done: Callable[[], None]) -> None:  # noqa: ANN401 - as above
+        begun.append(job)
+        if job == "a":
+            on_steps_done()
+            settle.wait(5)
+        elif job == "b":
+            settle.wait(5)
+
+    made = started(desk, run=run)
+    wait_for(lambda: begun == ["a", "b"])
+    assert desk.waiting == ["c"]
+    settle.set()
+    wait_for(lambda: begun == ["a", "b", "c"])
+    stopped(made)
+
+
+def test_jobs_that_cannot_be_settled_hold_up_the_queue_before_they_pile_up() -> None:
+    desk, settle = Desk(), threading.Event()
+    desk.waiting = list("abcdefgh")
+
+    def run(job: Any, on_steps_done: Callable[[], None]) -> None:  # noqa: ANN401 - as above
+        on_steps_done()
+        settle.wait(5)
+        desk.done.append(job)
+
+    made = started(desk, run=run)
+    wait_for(lambda: len(desk.waiting) == 8 - dispatcher_module.MAX_UNSETTLED)
+    looks = desk.looks
+    wait_for(lambda: desk.looks > looks + 3)
+    assert len(desk.waiting) == 8 - dispatcher_module.MAX_UNSETTLED
+    settle.set()
+    wait_for(lambda: sorted(desk.done) == list("abcdefgh"))
+    stopped(made)
+
+
+def test_a_job_whose_end_finds_no_database_is_followed_by_a_recovery_before_the_next() -> None:
+    desk, settle = Desk(), threading.Event()
+    desk.waiting = ["a", "b", "c"]
+    story: list[Any] = []
+
+    def run(job: Any, on_steps_done: Callable[[], None]) -> None:  # noqa: ANN401 - as above
+        on_steps_done()
+        if job == "a":
+            raise UnavailableError
+        settle.wait(5)
+        story.append(job)
+
+    def recover() -> None:
+        story.append("recovery")
+
+    made = started(desk, run=run, recover=recover)
+    settle.set()
+    wait_for(lambda: "c" in story)
+    stopped(made)
+    assert story[0] == "recovery"
+    assert story.count("recovery") == 2
+    assert story.index("c") > 1

@@ -36,6 +36,8 @@ OURS: Final[dict[tuple[str, str], tuple[str, object]]] = {
     ("GET", "/api/v1/jobs"): (_MEMBERS, None),
     ("GET", "/api/v1/jobs/{job}"): (_OWNED, None),
     ("DELETE", "/api/v1/jobs/{job}"): ("401 404 409 404 409 401 401 403 403 409", None),
+    # The job has ended: what is shown while it runs is tested apart.
+    ("GET", "/api/v1/jobs/{job}/preview"): ("401 404 404 404 404 401 401 403 404 404", None),
     ("GET", "/api/v1/events"): (_MEMBERS, None),
     ("GET", "/api/v1/images"): (_MEMBERS, None),
     ("POST", "/api/v1/images/search"): ("401 404 404 404 404 401 401 403 404 404", {}),

@@ -24,6 +24,7 @@ from app.web.bodies import MAX_BODY
 from app.web.openapi import document
 from app.web.page import build_page
 from app.web.server import routed_app
+from tests.engine.waiting import wait_for
 from tests.houses import PASSWORD
 from tests.live import JOB, Live, ended, live_server
 
@@ -149,6 +150,8 @@ def test_every_success_is_seen_and_is_as_described(tmp_path: Path) -> None:
         where["id"] = ask(boss, "POST", "/jobs", json=JOB, headers={"Idempotency-Key": "k"})["id"]
         ask(boss, "POST", "/jobs", json=JOB, headers={"Idempotency-Key": "k"})
         image = ended(boss, where["id"])["images"][0]["id"]
+        agree("GET", "/jobs/{id}/preview", preview := previewed(server, boss))
+        seen.add(("GET", "/jobs/{id}/preview", str(preview.status_code)))
         for path in ("/me", "/jobs", "/jobs/{id}", "/events", "/images", "/admin/users", "/admin/audit"):
             ask(boss, "GET", path)
         ask(boss, "POST", "/admin/queue/pause")
@@ -179,6 +182,19 @@ def test_every_success_is_seen_and_is_as_described(tmp_path: Path) -> None:
         if status.startswith("2")
     }
     assert seen == promised
+
+
+def previewed(server: Live, script: httpx.Client) -> httpx.Response:
+    """What there is to see of a job in the making."""
+    server.engine.previews = True
+    server.engine.hold()
+    job = script.post(f"{PREFIX}/jobs", json=JOB).json()["id"]
+    server.engine.let(1)
+    wait_for(lambda: script.get(f"{PREFIX}/jobs/{job}").json()["preview"] is not None)
+    shown = script.get(f"{PREFIX}/jobs/{job}/preview")
+    server.engine.let(None)
+    ended(script, job)
+    return shown
 
 
 # What is refused

@@ -40,7 +40,7 @@ def known(live: Live, tokens: dict[str, str]) -> dict[str, dict[str, str]]:
     for role, token in tokens.items():
         with live.client(token) as script:
             job = ended(script, script.post(f"{PREFIX}/jobs", json=JOB).json()["id"])
-        found[role] = {"/jobs/{id}": job["id"], "/images/{id}": job["images"][0]["id"]}
+        found[role] = {"/jobs/{id}": job["id"], "/jobs/{id}/preview": job["id"], "/images/{id}": job["images"][0]["id"]}
         found[role] |= dict.fromkeys(("/admin/users/{username}", "/admin/users/{username}/quota"), "fuzz-victim")
         found[role]["/admin/roles/{role}"] = "guest"
     return found

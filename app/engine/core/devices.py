@@ -35,3 +35,8 @@ def pick_device(wanted: str) -> Device:
     native = torch.cuda.get_device_capability(number) >= (8, 0)
     name = f"cuda:{number}"
     return Device(name, f"{name} {torch.cuda.get_device_name(number)}", torch.bfloat16 if native else torch.float32)
+
+
+def most_at_once(device: Device) -> int:
+    """How many pictures may share a step: a CPU is busy with one."""
+    return 4 if device.is_cuda else 1

@@ -2,7 +2,7 @@
 
 import logging
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import diffusers
 import torch
@@ -10,7 +10,7 @@ import transformers
 
 from app.engine.core.devices import Device
 from app.engine.core.failures import LoadError
-from app.engine.core.pipeline import Pipeline
+from app.engine.core.untyped import ZImagePipeline
 from app.logs import where
 
 log = logging.getLogger(__name__)
@@ -19,8 +19,8 @@ UNTYPED: Final[Any] = diffusers  # it has no annotations, nor has the next
 TRANSFORMERS_LOGGING: Final[Any] = transformers.utils.logging
 
 
-def load_pipeline(folder: Path, device: Device) -> Pipeline:
-    """The pipeline of a folder that `folder.check_folder` has passed.
+def load_pipeline(folder: Path, device: Device) -> ZImagePipeline:
+    """The `ZImagePipeline` of a folder that `folder.check_folder` has passed.
 
     Raises LoadError `engine.broken-model`, or `engine.out-of-memory` (to be tried again).
     """
@@ -41,4 +41,4 @@ def load_pipeline(folder: Path, device: Device) -> Pipeline:
         log.error("The model in %s cannot be loaded: %s", folder, error, exc_info=where(error))
         raise LoadError("engine.broken-model", folder=str(folder), detail=type(error).__name__) from error
     pipeline.set_progress_bar_config(disable=True)
-    return cast("Pipeline", pipeline)
+    return pipeline

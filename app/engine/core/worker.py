@@ -7,13 +7,12 @@ from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Final, NoReturn, cast
 
-from app.domain.ports import EngineCancelledError, EngineEvent, EngineRunError
 from app.engine import wire
 from app.engine.core.failures import LoadError
 from app.logs import where
 
 if TYPE_CHECKING:
-    from app.engine.core.pipeline import Painter
+    from app.engine.core.painter import Painter
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +30,7 @@ class Worker:
         self._orders: SimpleQueue[wire.Run] = SimpleQueue()
         self._cancelled: set[int] = set()
         self._stopping = threading.Event()
-        self._running = threading.Event()
+        self._working = threading.Event()
 
     def serve(self, setup: wire.Setup) -> NoReturn:
         """Load, then run what is ordered. Never returns: there is nothing that is worth an orderly teardown."""
@@ -48,12 +47,15 @@ class Worker:
             _leave(FAILED)
         self._say(wire.Ready())
         while True:
-            order = self._orders.get()
-            self._running.set()
-            self._say(self._run(painter, order))
-            self._running.clear()
+            try:
+                self._take_in(painter)
+                painter.advance(self._is_cancelled)
+            except Exception as error:
+                name = type(error).__name__
+                log.error("The device is lost, this process ends: %s", name, exc_info=where(error))
+                _leave(FAILED)
             if self._stopping.is_set():
-                _leave(STOPPED)
+                _leave(STOPPED)  # what was running is lost, not cancelled
 
     def _hear(self) -> None:
         """Take messages at any moment, also in the middle of a step."""
@@ -69,14 +71,14 @@ class Worker:
                     self._cancelled.add(run_id)
                 case wire.Stop():
                     self._stopping.set()
-                    if not self._running.is_set():
+                    if not self._working.is_set():
                         _leave(STOPPED)
                 case wire.Setup():
                     log.warning("The engine is set up already")
 
     def _load(self, setup: wire.Setup) -> "Painter":
         # Here and not above: these import torch, and the parent must be heard meanwhile.
-        from app.engine.core.devices import pick_device  # noqa: PLC0415
+        from app.engine.core.devices import most_at_once, pick_device  # noqa: PLC0415
         from app.engine.core.download import download  # noqa: PLC0415
         from app.engine.core.facts import facts_of  # noqa: PLC0415
         from app.engine.core.folder import check_folder  # noqa: PLC0415
@@ -92,34 +94,25 @@ class Worker:
         check_folder(choice.folder)
         self._say(wire.Loading(choice.folder))
         from app.engine.core.loader import load_pipeline  # noqa: PLC0415
-        from app.engine.core.pipeline import Painter  # noqa: PLC0415
+        from app.engine.core.painter import Painter  # noqa: PLC0415
 
-        return Painter(load_pipeline(choice.folder, device), facts_of(choice.name, choice.folder, device))
+        facts = facts_of(choice.name, choice.folder, device)
+        return Painter(load_pipeline(choice.folder, device), facts, self._say, most=most_at_once(device))
 
-    def _run(self, painter: "Painter", order: wire.Run) -> wire.RunEnd:
-        run_id = order.run_id
+    def _take_in(self, painter: "Painter") -> None:
+        """What was ordered meanwhile; with nothing to do, wait for the next order."""
+        if painter.is_idle:
+            self._working.clear()
+            order = self._orders.get()
+            self._working.set()
+            painter.take_in(order)
+            # Of the past, and nobody asks again.
+            self._cancelled -= {run_id for run_id in self._cancelled.copy() if run_id < order.run_id}
+        while not self._orders.empty():
+            painter.take_in(self._orders.get())
 
-        def emit(event: EngineEvent) -> None:
-            self._say(wire.Happened(run_id, event))
-
-        def cancelled() -> bool:
-            return run_id in self._cancelled or self._stopping.is_set()
-
-        try:
-            painter.make(order.request, emit, cancelled)
-        except EngineCancelledError:
-            if self._stopping.is_set():
-                _leave(STOPPED)  # the run is lost, not cancelled
-            return wire.RunCancelled(run_id)
-        except EngineRunError as error:
-            return wire.RunFailed(run_id, error.code)
-        except Exception as error:
-            name = type(error).__name__
-            log.error("The device is lost, this process ends: %s", name, exc_info=where(error))
-            _leave(FAILED)
-        finally:
-            self._cancelled.discard(run_id)
-        return wire.RunDone(run_id)
+    def _is_cancelled(self, run_id: int) -> bool:
+        return run_id in self._cancelled
 
     def _say(self, message: wire.FromChild) -> None:
         with self._sending:

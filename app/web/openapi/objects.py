@@ -37,6 +37,7 @@ _PROGRESS: Final = {
     "eta_seconds": or_null(whole(0, description="Until the last picture is there; null when not known")),
     "step": or_null(whole(0, description="Denoising steps done; null when it does not run on this server")),
     "picture_index": or_null(whole(0, description="The picture that `step` is about; null together with it")),
+    "preview": or_null(whole(1, description="Another number for each preview; null while there is none")),
     "attempt": whole(0),
     "error": {"anyOf": [ref("JobError"), {"type": "null"}]},
     "created_at": time(),

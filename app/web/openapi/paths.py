@@ -13,7 +13,7 @@ Operation = dict[str, Any]
 def paths() -> dict[str, Any]:
     tagged = {
         "account": _account(),
-        "jobs": _jobs(),
+        "jobs": _jobs() | _live(),
         "images": _images(),
         "admin": {**_people(), **_limits(), **_administration()},
     }
@@ -64,6 +64,10 @@ def _jobs() -> dict[str, dict[str, Operation]]:
         ["not-permitted", "not-found", "conflict"],
         parameters=["Id"],
     )
+    return {"/jobs": {"get": listed, "post": submit}, "/jobs/{id}": {"get": one, "delete": cancel}}
+
+
+def _live() -> dict[str, dict[str, Operation]]:
     events = _get(
         "getEvents",
         "Long poll: what changed for me since `since`; nothing new is the same `rev` and no job",
@@ -71,11 +75,14 @@ def _jobs() -> dict[str, dict[str, Operation]]:
         ["not-permitted", "invalid-request"],
         parameters=["Since", "Wait"],
     )
-    return {
-        "/jobs": {"get": listed, "post": submit},
-        "/jobs/{id}": {"get": one, "delete": cancel},
-        "/events": {"get": events},
-    }
+    preview = _get(
+        "getJobPreview",
+        "What the picture of a running job promises to be, for its owner alone; `not-found` if there is none now",
+        {"200": {"description": "A small WebP", "content": {"image/webp": {"schema": {"type": "string"}}}}},
+        ["not-permitted", "not-found"],
+        parameters=["Id"],
+    )
+    return {"/jobs/{id}/preview": {"get": preview}, "/events": {"get": events}}
 
 
 def _images() -> dict[str, dict[str, Operation]]:

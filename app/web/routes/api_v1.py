@@ -11,6 +11,7 @@ from app.domain.errors import FieldError, InvalidRequestError, NotAuthenticatedE
 from app.domain.jobs import JobState
 from app.flows import account, cancel, gallery, jobs, submit
 from app.flows.identify import role_now
+from app.flows.preview import preview
 from app.flows.studio import Studio
 from app.flows.views import image_json, job_json, me_json
 from app.web.api import DEFAULT_WAIT, MAX_WAIT, Call, http_problem, json_answer, routes
@@ -27,6 +28,7 @@ def api_v1(studio: Studio) -> Starlette:
         ("GET", "/jobs", get_jobs),
         ("GET", "/jobs/{id}", get_job),
         ("DELETE", "/jobs/{id}", delete_job),
+        ("GET", "/jobs/{id}/preview", get_preview),
         ("GET", "/events", get_events),
         ("GET", "/images", get_images),
         ("POST", "/images/search", not_yet),
@@ -74,6 +76,11 @@ async def delete_job(studio: Studio, call: Call) -> Response:
     await in_thread(cancel.cancel, studio, call.actor, call.path("id"), call.origin)
     view = await in_thread(jobs.get_job, studio, call.actor, call.path("id"), call.origin)
     return json_answer(job_json(view, call.language))
+
+
+async def get_preview(studio: Studio, call: Call) -> Response:
+    webp = await in_thread(preview, studio, call.actor, call.path("id"), call.origin)
+    return Response(webp, media_type="image/webp")
 
 
 async def get_events(studio: Studio, call: Call) -> Response:

@@ -17,6 +17,8 @@ export class Card {
     this.job = job;
     this.due = null;
     this.slots = new Map();
+    this.asked = null;
+    this.previewed = null;
     this.cancel = el("button", { type: "button", class: "quiet-button cancel", on: { click: () => this.stop() } }, t("job.cancel"));
     this.again = el("button", { type: "button", class: "quiet-button", hidden: true, on: { click: () => reuse(job) } }, t("job.again"));
     this.status = el("p", { class: "job-status" });
@@ -54,6 +56,7 @@ export class Card {
   update(job) {
     this.job = job;
     this.root.dataset.state = job.state;
+    if (!this.isWorking) this.endPreview();
     for (const image of job.images) this.hang(image);
     const unfinished = this.isUnfinished;
     this.cancel.hidden = !unfinished;
@@ -68,6 +71,40 @@ export class Card {
     this.bar.setAttribute("aria-valuetext", this.status.textContent);
     const working = job.state === "running" ? job.images.length : -1;
     for (const [index, slot] of this.slots) slot.classList.toggle("is-working", index === working);
+    if (this.isWorking && job.preview) this.askPreview(working);
+  }
+
+  /** Some steps of a picture that is not there yet are done. */
+  get isWorking() {
+    const { job } = this;
+    return job.state === "running" && Boolean(job.step) && job.images.length < job.count;
+  }
+
+  /** What the picture promises to be. */
+  askPreview(index) {
+    const { id, preview } = this.job;
+    if (this.asked || preview === this.previewed || document.visibilityState === "hidden") return;
+    this.previewed = preview;
+    this.asked = el("img", { class: "preview", alt: t("picture.preview") });
+    this.asked.addEventListener("load", (event) => this.preview(index, event.target));
+    this.asked.addEventListener("error", () => (this.asked = null));
+    // The number only keeps the browser from showing the last one again.
+    this.asked.src = here(`api/v1/jobs/${id}/preview?n=${preview}`);
+  }
+
+  preview(index, picture) {
+    this.asked = null;
+    const slot = this.slots.get(index);
+    if (!this.isWorking || !slot || slot.querySelector("button")) return;
+    slot.replaceChildren(picture);
+    slot.classList.add("is-there");
+  }
+
+  endPreview() {
+    for (const picture of this.pictures.querySelectorAll(".preview")) {
+      picture.parentElement.classList.remove("is-there");
+      picture.remove();
+    }
   }
 
   /** When the last picture will be there; null where nobody knows. */
@@ -85,12 +122,12 @@ export class Card {
 
   hang(image) {
     const slot = this.slots.get(image.index);
-    if (!slot || slot.firstChild) return;
+    if (!slot || slot.querySelector("button")) return;
     const shown = () => this.job.images;
     const picture = el("img", { src: here(image.url), alt: image.prompt, width: image.width, height: image.height, decoding: "async" });
     picture.addEventListener("load", () => slot.classList.add("is-there"));
     const open = el("button", { type: "button", class: "slot-open", "aria-label": t("picture.open"), on: { click: () => showPicture(image, shown) } }, picture);
-    slot.append(open);
+    slot.replaceChildren(open);
   }
 
   forgetPicture(id) {

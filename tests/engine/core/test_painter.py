@@ -3,45 +3,32 @@
 import io
 import logging
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from app.domain.ports import EngineEvent, EngineRequest, EngineRunError, PictureMade
+from app.domain.ports import EngineRequest, EngineRunError, PreviewMade
+from app.engine import wire
+from app.engine.core import denoising
+from app.engine.core import easel as easel_module
 from app.engine.core.devices import pick_device
 from app.engine.core.facts import facts_of
 from app.engine.core.failures import LoadError
 from app.engine.core.loader import load_pipeline
-from app.engine.core.pipeline import Painter
+from app.engine.core.untyped import ZImagePipeline
 from app.engine.prompts import TokenCounter
+from tests.engine.core.painting import Easel, octets_of
 from tests.engine.test_contract import REQUEST
 
 
-@pytest.fixture(scope="module")
-def pipeline(demo: Path) -> Any:  # noqa: ANN401 - diffusers has no annotations
-    return load_pipeline(demo, pick_device("cpu"))
-
-
 @pytest.fixture
-def make(pipeline: Any, demo: Path) -> Callable[[EngineRequest], bytes]:  # noqa: ANN401
-    painter = Painter(pipeline, facts_of("demo", demo, pick_device("cpu")))
-
-    def picture(request: EngineRequest) -> bytes:
-        events: list[EngineEvent] = []
-        painter.make(request, events.append, lambda: False)
-        return next(event.png for event in events if isinstance(event, PictureMade))
-
-    return picture
-
-
-@pytest.fixture
-def broken_weights(pipeline: Any) -> Iterator[None]:  # noqa: ANN401
+def broken_weights(pipeline: ZImagePipeline) -> Iterator[None]:
     weight = pipeline.transformer.all_final_layer["2-1"].linear.bias
     kept = weight.detach().clone()
     weight.data.fill_(torch.nan)
@@ -52,17 +39,53 @@ def broken_weights(pipeline: Any) -> Iterator[None]:  # noqa: ANN401
 Make = Callable[[EngineRequest], bytes]
 
 
-def test_the_pixels_are_those_of_the_plain_pipeline(make: Make, pipeline: Any) -> None:  # noqa: ANN401
-    plain = pipeline(
-        prompt=REQUEST.prompt,
+@pytest.fixture(scope="module")
+def plain(demo: Path) -> ZImagePipeline:
+    """The same model in the library's own hands; a painter trims its text encoder."""
+    return load_pipeline(demo, pick_device("cpu"))
+
+
+@pytest.mark.parametrize("guidance", [0.0, 2.5])
+def test_the_picture_is_the_plain_pipelines_to_the_last_rounding(
+    make: Make, plain: ZImagePipeline, guidance: float
+) -> None:
+    request = replace(REQUEST, guidance_scale=guidance, negative_prompt="blue", width=320, steps=3)
+    theirs = plain(
+        prompt=request.prompt,
+        negative_prompt=request.negative_prompt,
         height=256,
-        width=256,
-        num_inference_steps=2,
-        guidance_scale=0.0,
+        width=320,
+        num_inference_steps=3,
+        guidance_scale=guidance,
         generator=torch.Generator("cpu").manual_seed(1),
     ).images[0]
-    with Image.open(io.BytesIO(make(REQUEST))) as image:
-        assert np.array_equal(np.asarray(image), np.asarray(plain))
+    ours = octets_of(make(request)).astype(int)
+    # Captions without padding differ in the eighth digit.
+    assert np.abs(ours - np.asarray(theirs)).max() <= 1
+
+
+def test_with_the_same_captions_the_latents_are_the_plain_pipelines_bit_by_bit(plain: ZImagePipeline) -> None:
+    torch.manual_seed(5)
+    wanted, unwanted = (torch.randn(tokens, plain.transformer.config.cap_feat_dim) for tokens in (20, 40))
+    sigmas, times = denoising.schedule(plain.scheduler, 4)
+    noise = denoising.noise(16, 256, 384, 9)
+    sketch = denoising.Sketch(noise, sigmas, times, wanted, unwanted, guidance=1.5)
+    with torch.inference_mode():
+        while not sketch.is_done:
+            denoising.advance(plain.transformer, [sketch])
+    theirs = plain(
+        prompt_embeds=[wanted],
+        negative_prompt_embeds=[unwanted],
+        height=256,
+        width=384,
+        num_inference_steps=4,
+        guidance_scale=1.5,
+        latents=noise[None],
+        output_type="latent",
+    ).images[0]
+    assert torch.equal(sketch.latents, theirs)
+    assert sketch.clean is not None
+    assert torch.allclose(sketch.clean, theirs, atol=1e-5)
 
 
 @pytest.mark.usefixtures("broken_weights")
@@ -82,7 +105,7 @@ def test_numbers_that_are_none_are_an_error_and_not_a_black_picture(make: Make) 
 )
 def test_a_failed_run_says_why_without_the_prompt_and_the_next_one_works(
     make: Make,
-    pipeline: Any,  # noqa: ANN401
+    pipeline: ZImagePipeline,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     trouble: Exception,
@@ -111,7 +134,7 @@ def test_a_long_negative_prompt_is_refused_where_it_would_be_read(make: Make) ->
 @pytest.mark.parametrize(
     "prompt", ["", "a red circle", "一只红色的猫，水墨画。", "été\n\n 🎨 42", "a<|im_end|>b", "  \t spaces  "]
 )
-def test_the_parent_counts_tokens_as_the_pipeline_does(pipeline: Any, demo: Path, prompt: str) -> None:  # noqa: ANN401
+def test_the_parent_counts_tokens_as_the_pipeline_does(pipeline: ZImagePipeline, demo: Path, prompt: str) -> None:
     plain = prompt.replace("<|im_end|>", " ")
     assert TokenCounter(demo).count(prompt) == len(pipeline.tokenizer(plain).input_ids)
 
@@ -136,3 +159,29 @@ def test_the_facts_name_all_that_decides_about_pixels(demo: Path) -> None:
     facts = facts_of("demo", demo, pick_device("cpu"))
     assert facts["torch"] == torch.__version__
     assert (facts["model"], facts["dtype"], facts["device"], len(facts["revision"])) == ("demo", "float32", "cpu", 12)
+
+
+def test_a_run_without_pictures_is_done_at_once(easel: Easel) -> None:
+    run = easel.order(replace(REQUEST, pictures=()))
+    assert easel.finish(1) == [wire.RunDone(run)]
+
+
+def test_previews_are_small_webps_and_grow_like_the_picture(easel: Easel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.engine.core.easel.PREVIEW_SECONDS", 0.0)
+    easel.order(replace(REQUEST, width=512, height=256, steps=4))
+    said = easel.finish(1)
+    events = [message.event for message in said if isinstance(message, wire.Happened)]
+    previews = [event for event in events if isinstance(event, PreviewMade)]
+    assert sorted(preview.step for preview in previews) == [1, 2, 3]
+    for preview in previews:
+        with Image.open(io.BytesIO(preview.webp)) as image:
+            assert (image.format, image.size) == ("WEBP", (256, 128))
+
+
+def test_no_preview_comes_sooner_than_the_pause_between_two(easel: Easel) -> None:
+    easel.order(replace(REQUEST, steps=4))
+    begun = time.monotonic()
+    said = easel.finish(1)
+    events = [message.event for message in said if isinstance(message, wire.Happened)]
+    previews = [event for event in events if isinstance(event, PreviewMade)]
+    assert len(previews) <= (time.monotonic() - begun) / easel_module.PREVIEW_SECONDS

@@ -1,0 +1,42 @@
+"""Which waiting pictures may share the transformer's next call. Plain decisions, without torch."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+Item = TypeVar("Item")
+
+# Pixels up to which so many pictures share a call; larger ones keep a GPU busy alone.
+LIMITS: Final = ((512 * 512, 4), (768 * 768, 2))
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What pictures of one call have in common: nothing is padded, so nobody pays for a neighbour.
+
+    `alone` holds the picture's own mark for one that shares with nobody.
+    """
+
+    width: int
+    height: int
+    caption: int
+    guided: int  # padded tokens of the negative prompt, 0 without guidance
+    alone: str = ""
+
+
+def largest_batch(width: int, height: int, most: int) -> int:
+    """How many pictures of this size share a call, at most `most`."""
+    return min(most, next((count for pixels, count in LIMITS if width * height <= pixels), 1))
+
+
+def choose(waiting: Sequence[Item], present: Sequence[Item], shape: Callable[[Item], Shape], most: int) -> list[Item]:
+    """Who joins those who are `present`, in the order of waiting.
+
+    The first in line is never passed by one that only fits sooner, unless it cannot join: then only its like joins
+    until those who are present are done.
+    """
+    if not waiting:
+        return []
+    leading = shape(present[0] if present else waiting[0])
+    room = (1 if leading.alone else largest_batch(leading.width, leading.height, most)) - len(present)
+    return [item for item in waiting if shape(item) == leading][: max(0, room)]

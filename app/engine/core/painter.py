@@ -1,0 +1,232 @@
+"""The one thread that owns the model: takes runs in, moves all pictures at work one step, hands finished ones on."""
+
+import contextlib
+import gc
+import logging
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from app.domain.ports import EngineRunError, PictureMade, PreviewMade, StepDone
+from app.engine import wire
+from app.engine.core import batching, denoising
+from app.engine.core.batching import Shape
+from app.engine.core.captions import CaptionEncoder, padded_length
+from app.engine.core.decoding import Developed, Previewer, decode, webp
+from app.engine.core.easel import Piece, Run
+from app.engine.core.hostcopy import HostCopy, Lead
+from app.engine.core.untyped import ZImagePipeline
+from app.logs import where
+
+log = logging.getLogger(__name__)
+
+# Threads that compress files while the next picture is being made.
+ENCODERS: Final = 2
+CPU_MEMORY: Final = "can't allocate memory"
+TORCH: Final = Path(torch.__file__).parent
+
+
+class Painter:
+    """Not thread-safe: one thread calls everything. `facts` go with every picture; `say` reaches the parent.
+
+    `most` is how many pictures may share a step, whatever their size.
+    """
+
+    def __init__(
+        self, pipeline: ZImagePipeline, facts: Mapping[str, str], say: Callable[[wire.FromChild], None], *, most: int
+    ) -> None:
+        self._transformer, self._vae, self._scheduler = pipeline.transformer, pipeline.vae, pipeline.scheduler
+        self._facts = dict(facts)
+        self._say = say
+        self._most = most
+        self.waiting: list[Piece] = []
+        self._present: list[Piece] = []
+        self._lead = Lead()
+        self._advance = denoising.advance
+        self._pool = ThreadPoolExecutor(ENCODERS, thread_name_prefix="encoder")
+        with torch.inference_mode():
+            self._captions = CaptionEncoder(pipeline.tokenizer, pipeline.text_encoder)
+            self._previewer = Previewer(self._vae)
+
+    @property
+    def is_idle(self) -> bool:
+        return not self.waiting and not self._present
+
+    def take_in(self, order: wire.Run) -> None:
+        """The pictures of that run wait their turn. A run that cannot be made is told so at once."""
+        run = Run(order, self._say)
+        if not order.request.pictures:
+            run.end(wire.RunDone(run.run_id))
+        try:
+            with torch.inference_mode():
+                self.waiting += self._pieces(run)
+        except Exception as error:  # noqa: BLE001 - the child lives on, whatever a request does
+            _give_up([run], _code_of(error))
+
+    @torch.inference_mode()
+    def advance(self, is_cancelled: Callable[[int], bool]) -> None:
+        """One step of all that are at work, after whoever fits has joined and whoever was cancelled has left.
+
+        Raises torch.AcceleratorError when the device is lost, after which only a new process helps.
+        """
+        self._drop_cancelled(is_cancelled)
+        joining = batching.choose(self.waiting, self._present, lambda piece: piece.shape, self._most)
+        self.waiting = [piece for piece in self.waiting if piece not in joining]
+        self._present += joining
+        if (code := self._step()) is not None:
+            # Only here the traceback, and with it every tensor of the failed step, is gone.
+            self._after_failure(code)
+            return
+        self._drop_cancelled(is_cancelled)
+        for piece in list(self._present):
+            self._tell_step(piece)
+
+    def _pieces(self, run: Run) -> list[Piece]:
+        request = run.request
+        wanted = self._captions.features(request.prompt)
+        unwanted = self._captions.features(request.negative_prompt) if request.guidance_scale > 0 else None
+        shape = Shape(
+            width=request.width,
+            height=request.height,
+            caption=padded_length(wanted),
+            guided=0 if unwanted is None else padded_length(unwanted),
+        )
+        return [
+            Piece(
+                run=run,
+                order=order,
+                shape=replace(shape, alone=f"{run.run_id}-{order.index}") if request.exact else shape,
+                wanted=wanted,
+                unwanted=unwanted,
+            )
+            for order in request.pictures
+        ]
+
+    def _step(self) -> str | None:
+        """The error code if it failed."""
+        try:
+            for piece in self._present:
+                if piece.sketch is None:
+                    self._begin(piece)
+            if self._present:
+                self._advance(self._transformer, [_sketch(piece) for piece in self._present])
+                self._lead.keep(self._transformer.device)
+        except Exception as error:  # noqa: BLE001 - as above
+            return _code_of(error)
+        return None
+
+    def _begin(self, piece: Piece) -> None:
+        request = piece.run.request
+        piece.begun = piece.previewed = time.monotonic()
+        sigmas, times = denoising.schedule(self._scheduler, request.steps)
+        channels = self._transformer.in_channels
+        latents = denoising.noise(channels, request.height, request.width, piece.order.seed)
+        piece.sketch = denoising.Sketch(
+            latents=latents.to(self._transformer.device),
+            sigmas=sigmas,
+            times=times,
+            wanted=piece.wanted.to(self._transformer.device, self._transformer.dtype),
+            unwanted=None if piece.unwanted is None else piece.unwanted.to(self._transformer.device),
+            guidance=request.guidance_scale,
+        )
+
+    def _tell_step(self, piece: Piece) -> None:
+        sketch, index = _sketch(piece), piece.order.index
+        piece.run.tell(StepDone(index=index, step=sketch.step))
+        if sketch.is_done:
+            self._present.remove(piece)
+            self._finish(piece, sketch.latents)
+        elif sketch.clean is not None and piece.preview_is_due():
+            self._pool.submit(_deliver_preview, piece, sketch.step, self._previewer.small(sketch.clean))
+
+    def _finish(self, piece: Piece, latents: Tensor) -> None:
+        """Decode here, compress elsewhere: the next step must not wait for zlib."""
+        try:
+            developed = decode(self._vae, latents)
+        except Exception as error:  # noqa: BLE001 - as above
+            code = _code_of(error)
+        else:
+            self._pool.submit(self._deliver, piece, developed)
+            return
+        _give_up([piece.run], code)
+        _free_memory()
+
+    def _deliver(self, piece: Piece, developed: Developed) -> None:
+        """In a thread of the pool."""
+        order, run = piece.order, piece.run
+        try:
+            content = developed.png()
+        except Exception as error:  # noqa: BLE001 - as above
+            _give_up([run], _code_of(error))
+            return
+        seconds = time.monotonic() - piece.begun
+        run.tell(PictureMade(index=order.index, seed=order.seed, png=content, seconds=seconds, facts=self._facts))
+        run.delivered()
+
+    def _drop_cancelled(self, is_cancelled: Callable[[int], bool]) -> None:
+        for piece in [*self._present, *self.waiting]:
+            if is_cancelled(piece.run.run_id):
+                piece.run.end(wire.RunCancelled(piece.run.run_id))
+        self._present = [piece for piece in self._present if not piece.run.has_ended]
+        self.waiting = [piece for piece in self.waiting if not piece.run.has_ended]
+
+    def _after_failure(self, code: str) -> None:
+        """One of several may be the cause: each goes on alone from where it stood, before anybody is given up."""
+        company, self._present = self._present, []
+        if len(company) == 1:
+            _give_up([piece.run for piece in company], code)
+        else:
+            log.warning("A step of %d pictures failed: each goes on alone", len(company))
+            for piece in company:
+                piece.shape = replace(piece.shape, alone=piece.name)
+            self.waiting = company + self.waiting
+        _free_memory()
+
+
+def _deliver_preview(piece: Piece, step: int, small: HostCopy) -> None:
+    """In a thread of the pool. A picture goes on without one."""
+    with contextlib.suppress(OSError, ValueError):
+        piece.run.tell(PreviewMade(index=piece.order.index, step=step, webp=webp(small.ready())))
+
+
+def _give_up(runs: Sequence[Run], code: str) -> None:
+    for run in runs:
+        run.end(wire.RunFailed(run.run_id, code))
+
+
+def _sketch(piece: Piece) -> denoising.Sketch:
+    if piece.sketch is None:
+        raise RuntimeError("a picture at work has begun")
+    return piece.sketch
+
+
+def _free_memory() -> None:
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def _code_of(error: Exception) -> str:
+    """The error code of a run that failed; anything but a lack of memory is logged, without the prompt.
+
+    A lost device is raised again.
+    """
+    if isinstance(error, torch.AcceleratorError):
+        raise error
+    if isinstance(error, EngineRunError):
+        return error.code
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or CPU_MEMORY in str(error):
+        return "out-of-memory"
+    # Torch's own messages cannot quote a prompt; a tokenizer's might.
+    frames = traceback.extract_tb(error.__traceback__)
+    is_torch = isinstance(error, RuntimeError) and frames and Path(frames[-1].filename).is_relative_to(TORCH)
+    message = str(error) if is_torch else ""
+    log.error("The pipeline failed: %s %s", type(error).__name__, message, exc_info=where(error))
+    return "engine-error"

@@ -1,0 +1,108 @@
+"""The long part, the transformer: with averaged weights, in steps that a killed run goes on from."""
+
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+
+from app.engine.core.untyped import ZImageTransformer
+from scripts.demo import flow
+from scripts.demo.checkpoint import Stateful, load, save
+
+MATRIX_RATE: Final = 2e-3
+RATE: Final = 1.5e-3
+WARM_UP: Final = 200
+DECAY_FROM: Final = 0.5  # of the steps
+AVERAGE: Final = 0.998
+SAVE_EVERY: Final = 50
+
+
+class Average:
+    """The weights' moving average, which is what is shipped."""
+
+    def __init__(self, network: nn.Module) -> None:
+        self._network = network
+        self.weights = {name: weight.detach().clone() for name, weight in network.named_parameters()}
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        keep = min(AVERAGE, (step + 1) / (step + 10))
+        for name, weight in self._network.named_parameters():
+            self.weights[name].lerp_(weight, 1 - keep)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return self.weights
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.weights = state
+
+
+class Training:
+    """The network on its way through `steps`; `step` counts from 0 over all runs with the same `file`."""
+
+    def __init__(self, network: ZImageTransformer, seed: int, steps: int, file: Path) -> None:
+        self._network = network
+        self._steps, self._seed, self._file = steps, seed, file
+        for module in network.modules():
+            if type(module).__name__ == "Attention":
+                module.processor = flow.RealAttention()
+        self._muon, self._adam = _optimisers(network)
+        self._average = Average(network)
+        self._parts: dict[str, Stateful] = {
+            "weights": network,
+            "average": self._average,
+            "muon": self._muon,
+            "adam": self._adam,
+        }
+        self.step = load(file, self._parts)
+
+    def run(self, batches: Iterable[flow.Batch], report: Callable[[int, float, float], None]) -> None:
+        """To the end; `report(step, mean loss, seconds)` at each checkpoint."""
+        self._network.compile_repeated_blocks(dynamic=True)
+        generator = torch.Generator()
+        total, begun = 0.0, time.monotonic()
+        for batch in batches:
+            generator.manual_seed(self._seed * 1_000_003 + self.step)
+            total += self._learn(batch, generator)
+            self.step += 1
+            if self.step % SAVE_EVERY == 0 or self.step == self._steps:
+                save(self._file, self.step, self._parts)
+                report(self.step, total / SAVE_EVERY, time.monotonic() - begun)
+                total = 0.0
+
+    def finish(self) -> None:
+        """Put the averaged weights into the network."""
+        self._network.load_state_dict(self._average.weights, strict=False)
+
+    def _learn(self, batch: flow.Batch, generator: torch.Generator) -> float:
+        for optimiser, rate in ((self._muon, MATRIX_RATE), (self._adam, RATE)):
+            for group in optimiser.param_groups:
+                group["lr"] = rate * self._pace()
+            optimiser.zero_grad(set_to_none=True)
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = flow.loss_of(self._network, batch, generator)
+        torch.autograd.backward(loss)
+        nn.utils.clip_grad_norm_(self._network.parameters(), 1.0)
+        self._muon.step()
+        self._adam.step()
+        self._average.update(self.step)
+        return loss.item()
+
+    def _pace(self) -> float:
+        """Up in the beginning, down to nothing from the middle on."""
+        down = (self._steps - self.step) / (self._steps * (1 - DECAY_FROM))
+        return min(1.0, (self.step + 1) / WARM_UP, down)
+
+
+def _optimisers(network: nn.Module) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
+    """Muon for the matrices inside the blocks, AdamW for all else."""
+    matrices: list[Tensor] = []
+    others: list[Tensor] = []
+    for name, weight in network.named_parameters():
+        inside = weight.ndim == 2 and ("layers" in name or "refiner" in name) and "adaLN" not in name
+        (matrices if inside else others).append(weight)
+    muon = torch.optim.Muon(matrices, lr=MATRIX_RATE, weight_decay=0.01, adjust_lr_fn="match_rms_adamw")
+    return muon, torch.optim.AdamW(others, lr=RATE, betas=(0.9, 0.98), weight_decay=0.0)
