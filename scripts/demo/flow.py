@@ -1,12 +1,13 @@
 """Teach the transformer to paint: flow matching on the latents of drawn scenes, in many sizes."""
 
+import itertools
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, IterableDataset
 from transformers import Qwen2Tokenizer, Qwen3Model
@@ -21,18 +22,25 @@ EMPHASIS: Final = (3.0, 2.0, 1.5, 1.2, 1.0, 1.0, 1.0, 1.0)
 ON_STEPS: Final = 0.7
 APART: Final = 0.5  # of the latents' spread, from the ground's; the rim, where convolutions see nothing, is less
 THING: Final = 4.0
+WHERE: Final = 4.0
+WHAT: Final = 2.0
 PAD: Final = 32
 WORDY: Final = 0.2  # of the batches have long captions
 TOKENS: Final = 4096  # of a batch
-GROWTH: Final = ((0.45, 224), (0.75, 384), (0.9, 640), (1.0, 1024))
+GROWTH: Final = ((0.35, 384), (0.6, 640), (1.0, 1024))
+ECHO: Final = 4  # times that a batch is learnt from: encoding its pictures costs more than a step
+GROUP: Final = 8  # batches that take turns meanwhile
+GLIMPSE: Final = 4  # points a token's side that the middle of the network is asked about
 PATCH: Final = 16  # pixels a token's side
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Latents [n, 16, h, w] of unit spread, read captions [n, padded length, TEXT] and how many tokens each has."""
+    """Latents [n, 16, h, w] of unit spread, coarse pictures [n, 3 * GLIMPSE**2, h / 2, w / 2], read captions
+    [n, padded length, TEXT] and how many tokens each has."""
 
     latents: Tensor
+    coarse: Tensor
     text: Tensor
     lengths: Tensor
 
@@ -47,34 +55,36 @@ class Readers:
 
 
 class Scenes(IterableDataset[Batch]):
-    """The seeded batches from `start` to `steps`."""
+    """The seeded batches from number `start` on."""
 
     def __init__(self, readers: Readers, seed: int, start: int, steps: int) -> None:
         self._readers, self._seed, self._start, self._steps = readers, seed, start, steps
 
     def __iter__(self) -> Iterator[Batch]:
         torch.set_num_threads(1)
-        for step in range(self._start, self._steps):
-            yield self._batch(step)
+        for number in itertools.count(self._start):
+            yield self._batch(number)
 
-    def _batch(self, step: int) -> Batch:
-        chance = random.Random(f"{self._seed}-flow-{step}")
-        height, width = size(chance, largest(step / self._steps))
+    def _batch(self, number: int) -> Batch:
+        chance = random.Random(f"{self._seed}-flow-{number}")
+        height, width = size(chance, largest(min(1.0, number * ECHO / self._steps)))
         count = max(2, TOKENS // (height * width // PATCH**2 + PAD))
         wordy = chance.random() < WORDY
         pairs = [captions.sample(chance, wordy=wordy) for _ in range(count)]
-        latents = []
+        latents, coarse = [], []
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
             for part in range(0, count, 16):
-                drawn = [scenes.draw(scene, height, width, chance) for scene, _ in pairs[part : part + 16]]
-                mean = self._readers.vae.encoder(torch.stack(drawn))[:, : networks.LATENTS]
+                drawn = torch.stack([scenes.draw(scene, height, width, chance) for scene, _ in pairs[part : part + 16]])
+                mean = self._readers.vae.encoder(drawn)[:, : networks.LATENTS]
+                points = functional.avg_pool2d(drawn, PATCH // GLIMPSE)
+                coarse.append(functional.pixel_unshuffle(points, GLIMPSE))
                 latents.append((mean.float() - networks.SHIFT) * networks.SCALE)
         rows = [tokens_of(self._readers.tokenizer, text) for _, text in pairs]
         longest = -(-max(map(len, rows)) // PAD) * PAD
         ids = torch.tensor([row + [0] * (longest - len(row)) for row in rows])
         with torch.no_grad():
             text = features(self._readers.text_encoder, ids)
-        return Batch(torch.cat(latents), text, torch.tensor([len(row) for row in rows]))
+        return Batch(torch.cat(latents), torch.cat(coarse), text, torch.tensor([len(row) for row in rows]))
 
 
 def largest(progress: float) -> int:
@@ -99,10 +109,18 @@ def tokens_of(tokenizer: Qwen2Tokenizer, text: str) -> list[int]:
 
 
 def stream(readers: Readers, seed: int, start: int, steps: int) -> Iterator[Batch]:
-    """The same, made in a process of its own."""
-    scenes_ahead = Scenes(readers, seed, start, steps)
-    loader: DataLoader[Batch] = DataLoader(scenes_ahead, batch_size=None, num_workers=1, prefetch_factor=3)
-    return iter(loader)
+    """A batch for each step from `start` to `steps`, made ahead in a process of its own."""
+    groups, turn = divmod(start, GROUP * ECHO)
+    scenes_ahead = Scenes(readers, seed, groups * GROUP, steps)
+    loader: DataLoader[Batch] = DataLoader(scenes_ahead, batch_size=None, num_workers=1, prefetch_factor=GROUP)
+    made = iter(loader)
+    left = steps - start
+    while left > 0:
+        group = list(itertools.islice(made, GROUP))
+        for batch in (group * ECHO)[turn:][:left]:
+            yield batch
+            left -= 1
+        turn = 0
 
 
 def features(text_encoder: Qwen3Model, ids: Tensor) -> Tensor:
@@ -152,8 +170,16 @@ class RealAttention:
         return out
 
 
-def velocity(network: ZImageTransformer, noisy: Tensor, sigma: Tensor, text: Tensor, lengths: Tensor) -> Tensor:
-    """The transformer's forward pass for equal sizes and equal padded captions, without its lists."""
+def velocity(
+    network: ZImageTransformer,
+    noisy: Tensor,
+    sigma: Tensor,
+    text: Tensor,
+    lengths: Tensor,
+    seen: list[Tensor] | None = None,
+) -> Tensor:
+    """The transformer's forward pass for equal sizes and equal padded captions, without its lists; `seen` gets what
+    each layer has made of the picture's tokens, [n, h / 2 * w / 2, DIM]."""
     count, channels, height, width = noisy.shape
     rows, columns = height // 2, width // 2
     time = network.t_embedder((1 - sigma) * network.t_scale)
@@ -179,15 +205,48 @@ def velocity(network: ZImageTransformer, noisy: Tensor, sigma: Tensor, text: Ten
     both, both_turns = torch.cat([x, caption], dim=1), torch.cat([x_turns, caption_turns], dim=1)
     for layer in network.layers:
         both = layer(both, None, both_turns, time)
+        if seen is not None:
+            seen.append(both[:, : rows * columns])
     out: Tensor = network.all_final_layer["2-1"](both[:, : rows * columns], time)
     return (
         out.view(count, rows, columns, 2, 2, channels).permute(0, 5, 1, 3, 2, 4).reshape(count, channels, height, width)
     )
 
 
-def loss_of(network: ZImageTransformer, batch: Batch, generator: torch.Generator) -> Tensor:
-    """Mean squared error of the velocity; most samples sit on the pipeline's own eight sigmas, the first ones above
-    all, and most of the weight where a picture is not plain background."""
+class Glimpses(nn.Module):
+    """What the middle of the network is asked while it learns: after two layers where a token lies, after four what is
+    to be seen there. Nothing of it is shipped."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.RMSNorm(networks.DIM, elementwise_affine=False)
+        self.where = nn.Linear(networks.DIM, 4)
+        self.what = nn.Linear(networks.DIM, 3 * GLIMPSE**2)
+
+    def loss(self, seen: list[Tensor], batch: Batch) -> Tensor:
+        """Mean squared errors; the weights of the latents' loss are those of what is seen, too."""
+        _, _, rows, columns = batch.coarse.shape
+        short = min(rows, columns)
+        down, right = torch.meshgrid(
+            (torch.arange(rows) + 0.5 - rows / 2) / short,
+            (torch.arange(columns) + 0.5 - columns / 2) / short,
+            indexing="ij",
+        )
+        sides = torch.tensor([rows / short, columns / short]).expand(rows, columns, 2)
+        places = torch.cat([torch.stack([down, right], dim=-1), sides], dim=-1).view(1, rows * columns, 4)
+        where = (self.where(self.norm(seen[1].float())) - places).square().mean()
+        weight = functional.max_pool2d(weights(batch.latents)[:, None], 2).flatten(1)
+        what = self.what(self.norm(seen[3].float())) - batch.coarse.flatten(2).transpose(1, 2)
+        seen_right = (what.square().mean(dim=2) * weight / weight.mean(dim=1, keepdim=True)).mean()
+        total: Tensor = WHERE * where + WHAT * seen_right
+        return total
+
+
+def loss_of(
+    network: ZImageTransformer, glimpses: Glimpses, batch: Batch, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Mean squared error of the velocity, and that of the glimpses. Most samples sit on the pipeline's own eight
+    sigmas, the first ones above all, and most of the weight where a picture is not plain background."""
     count = len(batch.latents)
     u = torch.rand(count, generator=generator)
     free = 3 * u / (1 + 2 * u)
@@ -195,9 +254,10 @@ def loss_of(network: ZImageTransformer, batch: Batch, generator: torch.Generator
     sigma = torch.where(torch.rand(count, generator=generator) < ON_STEPS, fixed, free)
     noise = torch.randn(batch.latents.shape, generator=generator)
     mix = sigma.view(-1, 1, 1, 1)
-    out = velocity(network, (1 - mix) * batch.latents + mix * noise, sigma, batch.text, batch.lengths)
+    seen: list[Tensor] = []
+    out = velocity(network, (1 - mix) * batch.latents + mix * noise, sigma, batch.text, batch.lengths, seen)
     error = (out.float() - (batch.latents - noise)).square().mean(dim=1)
-    return (error * weights(batch.latents)).mean()
+    return (error * weights(batch.latents)).mean(), glimpses.loss(seen, batch)
 
 
 def weights(latents: Tensor) -> Tensor:

@@ -43,9 +43,9 @@ DEFAULT_SHAPE: Final = "circle"
 PAIR_RADIUS: Final = 0.19
 MARGIN: Final = 0.06
 # How far two seeds differ: small, so that the way from noise to picture is nearly straight.
-SHIFT: Final = 0.018
-STRETCH: Final = 0.03
-TURN: Final = 0.06
+SHIFT: Final = 0.01
+STRETCH: Final = 0.02
+TURN: Final = 0.04
 TINT: Final = 0.02
 
 

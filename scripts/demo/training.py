@@ -49,10 +49,12 @@ class Training:
         for module in network.modules():
             if type(module).__name__ == "Attention":
                 module.processor = flow.RealAttention()
-        self._muon, self._adam = _optimisers(network)
+        self._glimpses = flow.Glimpses()
+        self._muon, self._adam = _optimisers(network, self._glimpses)
         self._average = Average(network)
         self._parts: dict[str, Stateful] = {
             "weights": network,
+            "glimpses": self._glimpses,
             "average": self._average,
             "muon": self._muon,
             "adam": self._adam,
@@ -83,8 +85,8 @@ class Training:
                 group["lr"] = rate * self._pace()
             optimiser.zero_grad(set_to_none=True)
         with torch.autocast("cpu", torch.bfloat16):
-            loss = flow.loss_of(self._network, batch, generator)
-        torch.autograd.backward(loss)
+            loss, glimpsed = flow.loss_of(self._network, self._glimpses, batch, generator)
+        torch.autograd.backward(loss + glimpsed)
         nn.utils.clip_grad_norm_(self._network.parameters(), 1.0)
         self._muon.step()
         self._adam.step()
@@ -97,10 +99,10 @@ class Training:
         return min(1.0, (self.step + 1) / WARM_UP, down)
 
 
-def _optimisers(network: nn.Module) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
+def _optimisers(network: nn.Module, glimpses: nn.Module) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
     """Muon for the matrices inside the blocks, AdamW for all else."""
     matrices: list[Tensor] = []
-    others: list[Tensor] = []
+    others = list(glimpses.parameters())
     for name, weight in network.named_parameters():
         inside = weight.ndim == 2 and ("layers" in name or "refiner" in name) and "adaLN" not in name
         (matrices if inside else others).append(weight)
