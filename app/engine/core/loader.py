@@ -16,7 +16,7 @@ from app.logs import where
 log = logging.getLogger(__name__)
 
 UNTYPED: Final[Any] = diffusers  # it has no annotations, nor has the next
-TRANSFORMERS_LOGGING: Final[Any] = transformers.utils.logging
+UNTYPED_TRANSFORMERS: Final[Any] = transformers
 
 
 def load_pipeline(folder: Path, device: Device) -> ZImagePipeline:
@@ -24,16 +24,16 @@ def load_pipeline(folder: Path, device: Device) -> ZImagePipeline:
 
     Raises LoadError `engine.broken-model`, or `engine.out-of-memory` (to be tried again).
     """
-    for logging_of in (UNTYPED.utils.logging, TRANSFORMERS_LOGGING):
+    for logging_of in (UNTYPED.utils.logging, UNTYPED_TRANSFORMERS.utils.logging):
         logging_of.disable_progress_bar()
         # Through our own handler, like everybody's lines.
         logging_of.disable_default_handler()
         logging_of.enable_propagation()
     try:
-        pipeline = UNTYPED.ZImagePipeline.from_pretrained(
-            folder, dtype=device.dtype, local_files_only=True, use_safetensors=True
-        )
+        pipeline = _assemble(folder, device)
         pipeline.to(device.name)
+    except LoadError:
+        raise
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise LoadError("engine.out-of-memory", retry=True, device=device.label) from error
     except Exception as error:
@@ -42,3 +42,25 @@ def load_pipeline(folder: Path, device: Device) -> ZImagePipeline:
         raise LoadError("engine.broken-model", folder=str(folder), detail=type(error).__name__) from error
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
+
+
+def _assemble(folder: Path, device: Device) -> ZImagePipeline:
+    """In the host's memory, with nothing left as chance has made it: neither library fails by itself then."""
+    known = {"dtype": device.dtype, "local_files_only": True, "use_safetensors": True}
+    text_encoder, report = UNTYPED_TRANSFORMERS.AutoModel.from_pretrained(
+        folder / "text_encoder", output_loading_info=True, **known
+    )
+    _require_all("text_encoder", sorted(report["missing_keys"]), folder)
+    pipeline = UNTYPED.ZImagePipeline.from_pretrained(folder, text_encoder=text_encoder, **known)
+    for part in ("transformer", "vae"):
+        # diffusers leaves what it has not found without memory.
+        lacking = sorted(name for name, tensor in getattr(pipeline, part).state_dict().items() if tensor.is_meta)
+        _require_all(part, lacking, folder)
+    return pipeline
+
+
+def _require_all(part: str, lacking: list[str], folder: Path) -> None:
+    if lacking:
+        detail = f"{part} lacks {len(lacking)} of its tensors, {lacking[0]} among them"
+        log.error("The model in %s is not whole: %s", folder, detail)
+        raise LoadError("engine.broken-model", folder=str(folder), detail=detail)
