@@ -74,6 +74,7 @@ CHINESE_PLACES: Final = {
 }
 ENGLISH_NUMBERS: Final = {2: ("two", "2"), 3: ("three", "3"), 4: ("four", "4")}
 CHINESE_NUMBERS: Final = {2: ("两", "2"), 3: ("三", "3"), 4: ("四", "4")}
+WORDY: Final = 0.2  # of the batches have long captions
 OPENINGS: Final = (
     *("a photo of", "a picture of", "an image of", "please draw", "draw", "an illustration of", "a painting of"),
     *("generate", "a drawing of", "there is", "show me", "I want", "simple", "a minimalist poster with"),

@@ -63,10 +63,10 @@ def transformer() -> ZImageTransformer:
         dim=DIM,
         n_layers=6,
         n_refiner_layers=1,
-        n_heads=3,
-        n_kv_heads=3,
+        n_heads=6,
+        n_kv_heads=6,
         cap_feat_dim=TEXT,
-        axes_dims=[16, 24, 24],
+        axes_dims=[8, 12, 12],
         axes_lens=[1536, 512, 512],
     )
     with torch.no_grad():
@@ -95,7 +95,7 @@ def assemble(
     vae: Autoencoder, text_encoder: Qwen3Model, tokenizer: Qwen2Tokenizer, network: ZImageTransformer
 ) -> ZImagePipeline:
     """The true pipeline around the trained parts, which get their own attention back."""
-    fresh = transformer()
+    fresh = UNTYPED.ZImageTransformer2DModel.from_config(network.config)
     fresh.load_state_dict(network.state_dict())
     pipeline = UNTYPED.ZImagePipeline(
         scheduler=scheduler(), vae=vae, text_encoder=text_encoder, tokenizer=tokenizer, transformer=fresh.eval()

@@ -2,14 +2,15 @@
 
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from app.engine.core.untyped import ZImageTransformer
-from scripts.demo import flow
+from scripts.demo import forward, layout
 from scripts.demo.checkpoint import Stateful, load, save
 
 MATRIX_RATE: Final = 2e-3
@@ -18,6 +19,8 @@ WARM_UP: Final = 200
 DECAY_FROM: Final = 0.5  # of the steps
 AVERAGE: Final = 0.998
 SAVE_EVERY: Final = 50
+
+Batch = TypeVar("Batch")
 
 
 class Average:
@@ -40,16 +43,30 @@ class Average:
         self.weights = state
 
 
-class Training:
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`steps` from `seed` on, with a checkpoint in `file`."""
+
+    steps: int
+    seed: int
+    file: Path
+
+
+class Training(Generic[Batch]):
     """The network on its way through `steps`; `step` counts from 0 over all runs with the same `file`."""
 
-    def __init__(self, network: ZImageTransformer, seed: int, steps: int, file: Path) -> None:
+    def __init__(
+        self,
+        network: ZImageTransformer,
+        glimpses: layout.Glimpses,
+        loss: Callable[[ZImageTransformer, layout.Glimpses, Batch, torch.Generator], Tensor],
+        plan: Plan,
+    ) -> None:
         self._network = network
-        self._steps, self._seed, self._file = steps, seed, file
+        self._glimpses, self._loss, self._plan = glimpses, loss, plan
         for module in network.modules():
             if type(module).__name__ == "Attention":
-                module.processor = flow.RealAttention()
-        self._glimpses = flow.Glimpses()
+                module.processor = forward.RealAttention()
         self._muon, self._adam = _optimisers(network, self._glimpses)
         self._average = Average(network)
         self._parts: dict[str, Stateful] = {
@@ -59,19 +76,18 @@ class Training:
             "muon": self._muon,
             "adam": self._adam,
         }
-        self.step = load(file, self._parts)
+        self.step = load(plan.file, self._parts)
 
-    def run(self, batches: Iterable[flow.Batch], report: Callable[[int, float, float], None]) -> None:
+    def run(self, batches: Iterable[Batch], report: Callable[[int, float, float], None]) -> None:
         """To the end; `report(step, mean loss, seconds)` at each checkpoint."""
-        self._network.compile_repeated_blocks(dynamic=True)
         generator = torch.Generator()
         total, begun = 0.0, time.monotonic()
         for batch in batches:
-            generator.manual_seed(self._seed * 1_000_003 + self.step)
+            generator.manual_seed(self._plan.seed * 1_000_003 + self.step)
             total += self._learn(batch, generator)
             self.step += 1
-            if self.step % SAVE_EVERY == 0 or self.step == self._steps:
-                save(self._file, self.step, self._parts)
+            if self.step % SAVE_EVERY == 0 or self.step == self._plan.steps:
+                save(self._plan.file, self.step, self._parts)
                 report(self.step, total / SAVE_EVERY, time.monotonic() - begun)
                 total = 0.0
 
@@ -79,14 +95,14 @@ class Training:
         """Put the averaged weights into the network."""
         self._network.load_state_dict(self._average.weights, strict=False)
 
-    def _learn(self, batch: flow.Batch, generator: torch.Generator) -> float:
+    def _learn(self, batch: Batch, generator: torch.Generator) -> float:
         for optimiser, rate in ((self._muon, MATRIX_RATE), (self._adam, RATE)):
             for group in optimiser.param_groups:
                 group["lr"] = rate * self._pace()
             optimiser.zero_grad(set_to_none=True)
         with torch.autocast("cpu", torch.bfloat16):
-            loss, glimpsed = flow.loss_of(self._network, self._glimpses, batch, generator)
-        torch.autograd.backward(loss + glimpsed)
+            loss = self._loss(self._network, self._glimpses, batch, generator)
+        torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(self._network.parameters(), 1.0)
         self._muon.step()
         self._adam.step()
@@ -95,7 +111,7 @@ class Training:
 
     def _pace(self) -> float:
         """Up in the beginning, down to nothing from the middle on."""
-        down = (self._steps - self.step) / (self._steps * (1 - DECAY_FROM))
+        down = (self._plan.steps - self.step) / (self._plan.steps * (1 - DECAY_FROM))
         return min(1.0, (self.step + 1) / WARM_UP, down)
 
 

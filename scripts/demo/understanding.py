@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import Qwen2Tokenizer, Qwen3Model
 
-from scripts.demo import captions, flow, networks, scenes
+from scripts.demo import captions, networks, reading, scenes
 from scripts.demo.checkpoint import Stateful, load, save
 from scripts.demo.scenes import Scene
 
@@ -89,7 +89,7 @@ def train(
     for step in range(load(file, parts), steps):
         ids, lengths, wanted = _batch(tokenizer, random.Random(f"{seed}-words-{step}"))
         with torch.autocast("cpu", torch.bfloat16):
-            features = flow.features(text_encoder, ids)
+            features = reading.features(text_encoder, ids)
             ends = lengths[:, None] - 1 - torch.arange(READ)[None]
             readings = heads(features[torch.arange(len(ids))[:, None], ends].float())
         losses = [
@@ -111,8 +111,8 @@ def train(
 
 def _batch(tokenizer: Qwen2Tokenizer, chance: random.Random) -> tuple[Tensor, Tensor, Tensor]:
     """Token ids [BATCH, longest], how many of each row count [BATCH], answers [BATCH, len(CHOICES)]."""
-    pairs = [captions.sample(chance, wordy=chance.random() < flow.WORDY) for _ in range(BATCH)]
-    rows = [flow.tokens_of(tokenizer, text) for _, text in pairs]
+    pairs = [captions.sample(chance, wordy=chance.random() < captions.WORDY) for _ in range(BATCH)]
+    rows = [reading.tokens_of(tokenizer, text) for _, text in pairs]
     longest = max(map(len, rows))
     ids = torch.tensor([row + [0] * (longest - len(row)) for row in rows])
     return ids, torch.tensor([len(row) for row in rows]), torch.tensor([answers(scene) for scene, _ in pairs])
