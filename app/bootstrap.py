@@ -154,7 +154,7 @@ def build(settings: Settings, *, engine: Engine | None = None) -> House:
         recover=Recovery(studio),
         reap=lambda: recover(studio, lost=True),
         ready=lambda: run.is_ready(studio),
-        claim=lambda: run.claim(studio),
+        claim=lambda at_engine: run.claim(studio, at_engine),
         run=lambda job, on_steps_done: run.run(studio, job, on_steps_done),
         watch=watcher.look,
     )

@@ -1,6 +1,6 @@
 """What the flows need from the machine: pixels, a disk and a clock. Real parts and fakes obey the same tests."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -67,10 +67,11 @@ class EngineRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepDone:
-    """Denoising step `step` (1..steps) of picture `index` has ended."""
+    """Denoising step `step` (1..steps) of picture `index` has ended; `shared` pictures had it together."""
 
     index: int
     step: int
+    shared: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +123,8 @@ class EngineRunError(Exception):
 
 
 class Engine(Protocol):
-    """One place that makes pictures, one request at a time. Methods may be called from any thread."""
+    """One place that makes pictures. Runs that overlap share steps or wait for each other. Methods may be called from
+    any thread."""
 
     def start(self) -> None:
         """Begin to load; returns at once."""
@@ -139,6 +141,9 @@ class Engine(Protocol):
         Raises EngineCancelledError, EngineLostError or EngineRunError (`out-of-memory`, `invalid-pixels`,
         `prompt-too-long`, `engine-error`).
         """
+
+    def has_room(self, running: Sequence[EngineRequest], request: EngineRequest) -> bool:
+        """Whether pictures of `request`, begun now, would share the steps of those that are running."""
 
     def cancel(self, job_id: str) -> None:
         """End the run of that job within one denoising step; nothing happens if it is not running."""

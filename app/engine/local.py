@@ -4,7 +4,7 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -12,6 +12,7 @@ from typing import Final
 from app.domain.ports import EngineEvent, EngineLostError, EngineRequest, EngineState, EngineStatus
 from app.engine import wire
 from app.engine.child import Child
+from app.engine.core import batching
 from app.engine.prompts import TokenCounter
 from app.engine.runs import Run, RunTable
 from app.logs import form, where
@@ -31,7 +32,7 @@ CPU_SILENCE: Final = 3600.0
 
 
 class LocalEngine:
-    """`ports.Engine` on this machine. Runs that overlap are made one after the other, in the order of their start."""
+    """`ports.Engine` on this machine. Runs that overlap share steps where they fit, else they wait for each other."""
 
     def __init__(
         self,
@@ -69,6 +70,7 @@ class LocalEngine:
         self._thread: threading.Thread | None = None
         self._child: Child | None = None
         self._tokens: TokenCounter | None = None
+        self._most = 1
 
     def start(self) -> None:
         with self._lock:
@@ -115,6 +117,10 @@ class LocalEngine:
             # Nobody reads on, so the child need not go on. After an orderly end the table knows the run no more.
             if self._runs.forget(run):
                 child.send(wire.Cancel(run.run_id))
+
+    def has_room(self, running: Sequence[EngineRequest], request: EngineRequest) -> bool:
+        with self._lock:
+            return batching.has_room(running, request, self._most)
 
     def cancel(self, job_id: str) -> None:
         with self._lock:
@@ -248,7 +254,9 @@ class LocalEngine:
                 log.info("Loading the model")
                 self._change(replace(status, state=EngineState.LOADING, progress=None))
                 self._learn_tokens(folder)
-            case wire.Ready():
+            case wire.Ready(most=most):
+                with self._lock:
+                    self._most = most
                 log.info("The model is ready")
                 self._change(replace(status, state=EngineState.READY, progress=None, reason="", params={}))
 

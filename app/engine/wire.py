@@ -65,7 +65,9 @@ class Loading:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """Runs are served from now on."""
+    """Runs are served from now on; at most so many pictures share a step."""
+
+    most: int
 
 
 @dataclass(frozen=True, slots=True)

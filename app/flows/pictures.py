@@ -1,6 +1,8 @@
 """The pictures of a running job: which are missing, and how one that was made is kept and charged."""
 
 import logging
+from collections.abc import Collection
+from dataclasses import replace
 
 from app.domain.generation import engine_text, picture_seed
 from app.domain.jobs import UNFINISHED, Job, JobState, picture_id
@@ -14,7 +16,11 @@ log = logging.getLogger(__name__)
 
 def order_missing(studio: Studio, job: Job) -> EngineRequest:
     """What the engine has to make: the pictures that no earlier attempt has delivered."""
-    made = studio.store.read(lambda tx: tx.images.indices(job.id))
+    return request_of(job, studio.store.read(lambda tx: tx.images.indices(job.id)))
+
+
+def request_of(job: Job, made: Collection[int] = ()) -> EngineRequest:
+    """All of its pictures but those that are `made`."""
     missing = (index for index in range(job.count) if index not in made)
     return EngineRequest(
         job_id=job.id,
@@ -28,6 +34,11 @@ def order_missing(studio: Studio, job: Job) -> EngineRequest:
         pictures=tuple(PictureOrder(index=index, seed=picture_seed(job.seed, index)) for index in missing),
         exact=job.exact,
     )
+
+
+def one_of(request: EngineRequest) -> EngineRequest:
+    """The least that would be like it."""
+    return replace(request, pictures=request.pictures[:1])
 
 
 def recipe_of(studio: Studio, job: Job, index: int) -> PictureRecipe:

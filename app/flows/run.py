@@ -1,7 +1,7 @@
 """The machine's side of a click: claim, make, keep, charge, end. Every way out settles or gives back."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -20,12 +20,12 @@ from app.domain.ports import (
     PreviewMade,
     StepDone,
 )
-from app.flows.pictures import is_current, keep, order_missing
+from app.flows.pictures import is_current, keep, one_of, order_missing, request_of
 from app.flows.studio import Studio
 from app.logs import where
 from app.quota.service import release_rest
 from app.scheduler.pace import Stopwatch
-from app.scheduler.queue import Lease, claim_next, give_back, note_idleness
+from app.scheduler.queue import Lease, claim_next, give_back, is_next, note_idleness
 from app.store.transaction import Transaction
 
 log = logging.getLogger(__name__)
@@ -41,16 +41,30 @@ def is_ready(studio: Studio) -> bool:
     return studio.engine.status().state is EngineState.READY
 
 
-def claim(studio: Studio) -> Job | None:
-    """The next job, now running; None when the queue is empty or paused."""
+def claim(studio: Studio, at_engine: Sequence[Job] = ()) -> Job | None:
+    """The next job, now running; None when the queue is empty or paused, or when that job has to wait for those that
+    are at the engine."""
+    requests = [request_of(job) for job in at_engine]
+    if requests and not studio.engine.has_room(requests, one_of(requests[0])):
+        return None
+
+    def fits(job: Job) -> bool:
+        return not requests or studio.engine.has_room(requests, request_of(job))
+
+    if requests and not studio.store.read(lambda tx: _is_open(tx) and is_next(tx, fits)):
+        return None
     # SQLite has one writer at a time: there an idle queue is only read.
     if studio.alone and not studio.store.read(lambda tx: tx.jobs.any_waiting() and _is_open(tx)):
         return None
-    job = studio.store.write(lambda tx: claim_next(tx, studio.clock.now(), lease(studio)) if _is_open(tx) else None)
+    job = studio.store.write(lambda tx: _claim_in(studio, tx, fits))
     if job is not None:
         studio.line.changed()
         studio.progress.step(job.id, job.user_id, 0, 0)
     return job
+
+
+def _claim_in(studio: Studio, tx: Transaction, fits: Callable[[Job], bool]) -> Job | None:
+    return claim_next(tx, studio.clock.now(), lease(studio), fits) if _is_open(tx) else None
 
 
 def lease(studio: Studio) -> Lease:
@@ -145,14 +159,15 @@ def _make(studio: Studio, job: Job, on_steps_done: Callable[[], None]) -> None:
     for event in studio.engine.run(request):
         match event:
             case StepDone():
-                watch.step()
+                watch.step(event.index, event.shared)
                 at_work -= {event.index} if event.step == job.steps else set()
                 if not at_work:
                     on_steps_done()
                 _require_current_at_first(studio, job, event)
-                if (typical := watch.typical()) is not None and studio.pace.suppose(pixels, typical):
+                work = watch.work(event.index)
+                if work is not None and studio.pace.suppose(pixels, work):
                     studio.line.changed()
-                studio.progress.step(job.id, job.user_id, event.index, event.step, typical)
+                studio.progress.step(job.id, job.user_id, event.index, event.step, watch.typical(event.index))
             case PreviewMade():
                 if event.index in missing:  # it was drawn beside the picture, and may come after it
                     studio.progress.show(job.id, job.user_id, event.webp)
@@ -160,7 +175,7 @@ def _make(studio: Studio, job: Job, on_steps_done: Callable[[], None]) -> None:
                 missing.discard(event.index)
                 studio.progress.hide(job.id)
                 keep(studio, job, event)
-                studio.pace.learn(pixels, watch.picture())
+                studio.pace.learn(pixels, watch.picture(event.index))
                 studio.line.changed()
                 studio.progress.step(job.id, job.user_id, event.index, job.steps)
 

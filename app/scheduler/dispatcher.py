@@ -1,13 +1,14 @@
 """One thread that claims jobs, one for each job that runs, one that watches for what other processes changed.
 
 It knows neither quota nor engine: it is given what to call. The next job is claimed as soon as the engine is done with
-the last one's steps, while that one is still being decoded, kept and settled: the engine never waits for a disk.
+the last one's steps, while that one is still being decoded, kept and settled: the engine never waits for a disk. Where
+the next one in line may share the steps of those that are at work, it is claimed at once.
 """
 
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,13 +29,14 @@ REAP_SECONDS: Final = 2.0
 class Duties:
     """What the dispatcher calls. `leads` says whether this process owns the queue; `recover` clears up after
     whoever owned it before, `reap` now and then after a process that ended without a word; `watch` notices what other
-    processes changed. `run` gets the job and what to call once the engine may begin the next one."""
+    processes changed. `claim` gets the jobs that are at the engine, and claims one that can begin beside them. `run`
+    gets the job and what to call once the engine may begin the next one."""
 
     leads: Callable[[], bool]
     recover: Callable[[], None]
     reap: Callable[[], None]
     ready: Callable[[], bool]
-    claim: Callable[[], Job | None]
+    claim: Callable[[Sequence[Job]], Job | None]
     run: Callable[[Job, Callable[[], None]], None]
     watch: Callable[[], None]
 
@@ -49,8 +51,8 @@ class Dispatcher:
         self._unclear = True
         self._reaped = 0.0
         self._lock = threading.Lock()
-        # Guarded by the lock: who has the engine, and the threads of all jobs that are not settled.
-        self._at_engine: Job | None = None
+        # Guarded by the lock: who is at the engine, and the threads of all jobs that are not settled.
+        self._at_engine: list[Job] = []
         self._unsettled: set[threading.Thread] = set()
         self._threads = [
             threading.Thread(target=self._dispatch, name="dispatcher", daemon=True),
@@ -103,25 +105,28 @@ class Dispatcher:
             self._duties.recover()
             self._unclear = False
             self._reaped = time.monotonic()
-        elif time.monotonic() - self._reaped >= REAP_SECONDS:
+        with self._lock:
+            at_engine = tuple(self._at_engine)
+        if not at_engine and time.monotonic() - self._reaped >= REAP_SECONDS:
             self._duties.reap()
             self._reaped = time.monotonic()
-        job = self._duties.claim() if self._duties.ready() else None
+        job = self._duties.claim(at_engine) if self._duties.ready() else None
         if job is None:
             return False
         self._start(job)
         return True
 
     def _may_claim(self) -> bool:
-        """Whether the engine is free; after trouble, only once every job that was running is settled."""
+        """Whether not too many wait to be settled; after trouble, only once every job that was running is."""
         with self._lock:
-            most = 0 if self._unclear else MAX_UNSETTLED - 1
-            return self._at_engine is None and len(self._unsettled) <= most
+            if self._unclear:
+                return not self._unsettled
+            return len(self._unsettled) - len(self._at_engine) < MAX_UNSETTLED
 
     def _start(self, job: Job) -> None:
         thread = threading.Thread(target=self._run, args=(job,), name="job", daemon=True)
         with self._lock:
-            self._at_engine = job
+            self._at_engine.append(job)
             self._unsettled.add(thread)
         thread.start()
 
@@ -139,8 +144,7 @@ class Dispatcher:
 
     def _leave_engine(self, job: Job) -> None:
         with self._lock:
-            if self._at_engine is job:
-                self._at_engine = None
+            self._at_engine = [each for each in self._at_engine if each is not job]
         self.wake()
 
     def _watch(self) -> None:

@@ -49,6 +49,7 @@ class Line:
 
 def done_after(running: Iterable[float | None], waiting: Iterable[float | None], slots: int) -> list[float | None]:
     """Seconds until each waiting job is done, when `slots` are made at a time and the running ones need so long yet.
+    More running ones than slots share their steps, or are done but for their files: the longest count.
 
     From the first job of unknown length on nothing is known.
     """
@@ -56,7 +57,7 @@ def done_after(running: Iterable[float | None], waiting: Iterable[float | None],
     found: list[float | None] = []
     if any(each is None for each in rest):
         return [None for _ in waiting]
-    free = [each or 0.0 for each in rest] + [0.0] * max(0, slots - len(rest))
+    free = heapq.nlargest(slots, (each or 0.0 for each in rest)) + [0.0] * max(0, slots - len(rest))
     heapq.heapify(free)
     known = True
     for seconds in waiting:

@@ -103,33 +103,63 @@ class Pace:
         known.rests.append(rest)
 
 
+@dataclass(slots=True)
+class _Lap:
+    """One picture: seconds up to its first step, its last step's moment, the gaps between them, and how many pictures
+    shared each of these."""
+
+    head: float
+    last: float
+    gaps: list[float] = field(default_factory=list)
+    shares: list[int] = field(default_factory=list)
+    steps: int = 1
+
+
 class Stopwatch:
-    """Measures the pictures of one run as their events come in; `now` counts seconds."""
+    """Measures the pictures of one run as their events come in, also of several at a time; `now` counts seconds."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
-        self._began = self._last = self._now()
-        self._gaps: list[float] = []
-        self._steps = 0
+        self._free = self._now()
+        self._laps: dict[int, _Lap] = {}
 
-    def step(self) -> None:
+    def step(self, index: int = 0, shared: int = 1) -> None:
         now = self._now()
-        if self._steps:
-            self._gaps.append(now - self._last)
-        self._steps, self._last = self._steps + 1, now
+        lap = self._laps.get(index)
+        if lap is None:
+            # What passed before the first step belongs to the picture that nobody was made beside.
+            self._laps[index] = _Lap(0.0 if self._laps else now - self._free, now)
+            return
+        lap.gaps.append(now - lap.last)
+        lap.shares.append(shared)
+        lap.steps, lap.last = lap.steps + 1, now
 
-    def typical(self) -> float | None:
-        """Seconds of a step of the picture that is at work, as soon as some were measured."""
-        return statistics.median(self._gaps) if len(self._gaps) >= GAPS else None
+    def typical(self, index: int = 0) -> float | None:
+        """Seconds of a step of that picture, shared with no other one of this run, as soon as some were measured."""
+        lap = self._laps.get(index)
+        if lap is None or len(lap.gaps) < GAPS:
+            return None
+        return statistics.median(lap.gaps) / min(len(self._laps), lap.shares[-1])
 
-    def picture(self) -> Measured:
-        """A picture is done and on the disk."""
-        whole, sure = self._now() - self._began, bool(self._gaps)
-        step = statistics.median(self._gaps) if sure else whole / max(1, self._steps)
-        rest = max(0.0, whole - step * self._steps)
-        self._began = self._last = self._now()
-        self._gaps, self._steps = [], 0
-        return Measured(step, rest, sure)
+    def work(self, index: int = 0) -> float | None:
+        """The same, when each picture that shares a step is answerable for its part."""
+        lap = self._laps.get(index)
+        return None if lap is None or len(lap.gaps) < GAPS else _part(lap)
+
+    def picture(self, index: int = 0) -> Measured:
+        """A picture is done and on the disk; its parts of what was shared."""
+        now = self._now()
+        lap = self._laps.pop(index, None) or _Lap(now - self._free, now)
+        self._free = now
+        tail = now - lap.last
+        if not lap.gaps:
+            return Measured((lap.head + tail) / lap.steps, 0.0, sure=False)
+        rest = max(0.0, lap.head - statistics.median(lap.gaps)) + tail
+        return Measured(_part(lap), rest / statistics.median(lap.shares))
+
+
+def _part(lap: _Lap) -> float:
+    return statistics.median(gap / shared for gap, shared in zip(lap.gaps, lap.shares, strict=True))
 
 
 def _growth(steps: dict[int, float]) -> float:

@@ -1,5 +1,6 @@
 """The queue's moves: a turn for a click, the next in line claimed, given back, and turns set anew."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -35,8 +36,13 @@ def turn_of_click(tx: Transaction, actor: Principal, work: int, *, bulk: bool) -
     )
 
 
-def claim_next(tx: Transaction, now: datetime, lease: Lease) -> Job | None:
-    """Claim the job that is next, or None. The claim raises `attempt`, which fences late results."""
+def claim_next(
+    tx: Transaction, now: datetime, lease: Lease, fits: Callable[[Job], bool] = lambda _: True
+) -> Job | None:
+    """Claim the job that is next, or None if it does not fit: nobody is passed by.
+
+    The claim raises `attempt`, which fences late results.
+    """
     for _ in range(CLAIM_TRIES):
         first = tx.jobs.next_in_line()
         if first is None:
@@ -46,6 +52,8 @@ def claim_next(tx: Transaction, now: datetime, lease: Lease) -> Job | None:
         job = tx.jobs.get(first.id)
         if job is None:
             continue
+        if not fits(job):
+            return None
         claimed = replace(
             job,
             state=JobState.RUNNING,
@@ -62,6 +70,13 @@ def claim_next(tx: Transaction, now: datetime, lease: Lease) -> Job | None:
             tx.users.serve(job.user_id, until=job.vfinish, bulk=job.bulk)
         return claimed
     return None
+
+
+def is_next(tx: Transaction, fits: Callable[[Job], bool]) -> bool:
+    """Whether the job that is next fits, as far as anybody can know who holds no lock."""
+    first = tx.jobs.next_in_line()
+    job = None if first is None else tx.jobs.get(first.id)
+    return job is not None and fits(job)
 
 
 def give_back(tx: Transaction, job: Job, *, lost: bool) -> bool:

@@ -1,11 +1,12 @@
 """An engine without a model: the same port, tiny work, and handles for everything that can go wrong."""
 
+import contextlib
 import hashlib
 import io
 import random
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from PIL import Image
 
@@ -23,6 +24,7 @@ from app.domain.ports import (
     PreviewMade,
     StepDone,
 )
+from app.engine.core import batching
 
 FACTS = {"model": "fake", "revision": "0", "dtype": "none", "device": "fake", "torch": "0", "diffusers": "0"}
 # One word, or one character of any other kind.
@@ -34,7 +36,8 @@ class FakeEngine:
 
     `step_delay` seconds pass in each step; with `ready=False` it stays loading until `become_ready`.
     `die`, `fail_next`, `hang` and `break_down` make trouble; `hold` and `let` end steps one by one. `requests` lists
-    what was asked for. With `previews`, each step but the last of a picture shows one.
+    what was asked for. Runs wait for each other unless `most` pictures may share a step. With `previews`, each step but
+    the last of a picture shows one.
     """
 
     def __init__(
@@ -42,6 +45,7 @@ class FakeEngine:
     ) -> None:
         self.step_delay = step_delay
         self.previews = False
+        self.most = 1
         self.requests: list[EngineRequest] = []
         self._on_change = on_change
         self._ready = ready
@@ -79,12 +83,15 @@ class FakeEngine:
             self._running.add(request.job_id)
         self.requests.append(request)
         try:
-            with self._turn:
+            with contextlib.nullcontext() if self.most > 1 else self._turn:
                 yield from self._pictures(request, life)
         finally:
             with self._changed:
                 self._running.discard(request.job_id)
                 self._cancelled.discard(request.job_id)
+
+    def has_room(self, running: Sequence[EngineRequest], request: EngineRequest) -> bool:
+        return batching.has_room(running, request, self.most)
 
     def cancel(self, job_id: str) -> None:
         with self._changed:

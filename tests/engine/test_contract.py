@@ -131,6 +131,22 @@ def test_an_abandoned_run_does_not_disturb_the_next(bench: Bench) -> None:
     assert [event.step for event in events if isinstance(event, StepDone)] == [1, 2]
 
 
+def test_two_runs_at_a_time_both_come_to_their_end(bench: Bench) -> None:
+    one, other = bench.engine.run(REQUEST), bench.engine.run(replace(REQUEST, job_id="other"))
+    made: list[PictureMade] = []
+    threads = [threading.Thread(target=lambda run=run: made.extend(pictures(run))) for run in (one, other)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert len(made) == 2
+    assert made[0].png == made[1].png
+
+
+def test_there_is_no_room_beside_another_size(bench: Bench) -> None:
+    assert not bench.engine.has_room([REQUEST], replace(REQUEST, width=512))
+
+
 def test_a_run_can_be_read_in_another_thread(bench: Bench) -> None:
     made: list[PictureMade] = []
     run = bench.engine.run(REQUEST)

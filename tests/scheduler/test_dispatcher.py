@@ -1,7 +1,7 @@
 """The loop that owns the queue, without any queue."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -26,10 +26,13 @@ class Desk:
         self.recoveries = 0
         self.looks = 0
         self.reaps = 0
+        self.most = 1
 
-    def claim(self) -> Job | None:
+    def claim(self, at_engine: Sequence[Job]) -> Job | None:
         if self.database_is_away:
             raise UnavailableError
+        if len(at_engine) >= self.most:
+            return None
         return self.waiting.pop(0) if self.waiting else None
 
     def recover(self) -> None:
@@ -150,6 +153,26 @@ def test_the_next_job_begins_once_the_engine_is_free_while_the_last_one_is_still
     assert desk.waiting == ["c"]
     settle.set()
     wait_for(lambda: begun == ["a", "b", "c"])
+    stopped(made)
+
+
+def test_as_many_jobs_are_at_the_engine_as_the_claim_finds_room_for() -> None:
+    desk, leave = Desk(), threading.Event()
+    desk.waiting, desk.most = list("abcdef"), 4
+    begun: list[Any] = []
+
+    def run(job: Any, on_steps_done: Callable[[], None]) -> None:  # noqa: ANN401 - as above
+        begun.append(job)
+        leave.wait(5)
+        on_steps_done()
+
+    made = started(desk, run=run)
+    wait_for(lambda: begun == list("abcd"))
+    looks = desk.looks
+    wait_for(lambda: desk.looks > looks + 3)
+    assert desk.waiting == ["e", "f"]
+    leave.set()
+    wait_for(lambda: sorted(begun) == list("abcdef"))
     stopped(made)
 
 

@@ -32,7 +32,7 @@ def test_behind_what_was_read_of_a_very_long_queue_nobody_is_told_a_time() -> No
         ([], [2.0, 3.0], 1, [2.0, 5.0]),
         ([4.0], [2.0, 3.0], 1, [6.0, 9.0]),
         ([4.0], [2.0, 3.0, 1.0], 2, [2.0, 5.0, 5.0]),
-        ([4.0, 1.0], [2.0], 1, [3.0]),
+        ([4.0, 1.0], [2.0], 1, [6.0]),
         ([], [2.0, None, 3.0], 1, [2.0, None, None]),
         ([None], [2.0], 1, [None]),
     ],
@@ -147,7 +147,7 @@ def test_what_others_have_measured_counts_until_something_was_measured_here() ->
 
 
 def test_a_stopwatch_tells_the_typical_step_and_the_rest() -> None:
-    moments = iter([0.0, 3.0, 4.0, 5.0, 7.0, 7.0, 9.0, 10.0, 10.0])
+    moments = iter([0.0, 3.0, 4.0, 5.0, 7.0, 9.0, 10.0])
     watch = Stopwatch(lambda: next(moments))  # at 0
     watch.step()  # at 3, which includes reading the prompt
     watch.step()
@@ -157,3 +157,14 @@ def test_a_stopwatch_tells_the_typical_step_and_the_rest() -> None:
     assert watch.picture() == Measured(1.0, 4.0)  # at 7
     watch.step()  # at 9: of a single step nobody can tell what belongs to it
     assert watch.picture() == Measured(3.0, 0.0, sure=False)  # at 10
+
+
+def test_pictures_that_share_their_steps_are_each_answerable_for_their_part() -> None:
+    moments = iter([0.0, 2.0, 2.0, 6.0, 6.0, 10.0, 10.0, 14.0, 16.0])
+    watch = Stopwatch(lambda: next(moments))  # at 0
+    for _ in range(3):  # at 2, 6 and 10: two of this run and two of somebody else's
+        watch.step(0, 4)
+        watch.step(1, 4)
+    assert (watch.work(0), watch.typical(0)) == (1.0, 2.0)
+    assert watch.picture(0) == Measured(1.0, 1.0)  # at 14
+    assert watch.picture(1) == Measured(1.0, 1.5)  # at 16

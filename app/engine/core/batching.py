@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
+from app.domain.ports import EngineRequest
+
 Item = TypeVar("Item")
 
 # Pixels up to which so many pictures share a call; larger ones keep a GPU busy alone.
@@ -27,6 +29,15 @@ class Shape:
 def largest_batch(width: int, height: int, most: int) -> int:
     """How many pictures of this size share a call, at most `most`."""
     return min(most, next((count for pixels, count in LIMITS if width * height <= pixels), 1))
+
+
+def has_room(running: Sequence[EngineRequest], request: EngineRequest, most: int) -> bool:
+    """Whether all of them may be at work together; how long their captions are is known to the child alone."""
+    together = [*running, request]
+    alike = {(each.width, each.height, each.guidance_scale > 0) for each in together}
+    if len(alike) > 1 or any(each.exact for each in together):
+        return False
+    return sum(len(each.pictures) for each in together) <= largest_batch(request.width, request.height, most)
 
 
 def choose(waiting: Sequence[Item], present: Sequence[Item], shape: Callable[[Item], Shape], most: int) -> list[Item]:

@@ -45,7 +45,7 @@ class Painter:
         self._transformer, self._vae, self._scheduler = pipeline.transformer, pipeline.vae, pipeline.scheduler
         self._facts = dict(facts)
         self._say = say
-        self._most = most
+        self.most = most
         self.waiting: list[Piece] = []
         self._present: list[Piece] = []
         self._lead = Lead()
@@ -77,7 +77,7 @@ class Painter:
         Raises torch.AcceleratorError when the device is lost, after which only a new process helps.
         """
         self._drop_cancelled(is_cancelled)
-        joining = batching.choose(self.waiting, self._present, lambda piece: piece.shape, self._most)
+        joining = batching.choose(self.waiting, self._present, lambda piece: piece.shape, self.most)
         self.waiting = [piece for piece in self.waiting if piece not in joining]
         self._present += joining
         if (code := self._step()) is not None:
@@ -85,8 +85,9 @@ class Painter:
             self._after_failure(code)
             return
         self._drop_cancelled(is_cancelled)
+        together = len(self._present)
         for piece in list(self._present):
-            self._tell_step(piece)
+            self._tell_step(piece, together)
 
     def _pieces(self, run: Run) -> list[Piece]:
         request = run.request
@@ -137,9 +138,9 @@ class Painter:
             guidance=request.guidance_scale,
         )
 
-    def _tell_step(self, piece: Piece) -> None:
+    def _tell_step(self, piece: Piece, together: int) -> None:
         sketch, index = _sketch(piece), piece.order.index
-        piece.run.tell(StepDone(index=index, step=sketch.step))
+        piece.run.tell(StepDone(index=index, step=sketch.step, shared=together))
         if sketch.is_done:
             self._present.remove(piece)
             self._finish(piece, sketch.latents)

@@ -45,7 +45,7 @@ class Worker:
             log.error("The engine could not load: %s", error, exc_info=where(error))
             self._say(wire.LoadFailed("engine.load-failed", {"detail": type(error).__name__}, retry=False))
             _leave(FAILED)
-        self._say(wire.Ready())
+        self._say(wire.Ready(painter.most))
         while True:
             try:
                 self._take_in(painter)

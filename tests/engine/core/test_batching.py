@@ -1,10 +1,12 @@
 """Who may share a step, and how many."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from app.engine.core.batching import Shape, choose, largest_batch
+from app.domain.ports import EngineRequest, PictureOrder
+from app.engine.core.batching import Shape, choose, has_room, largest_batch
 
 SMALL = Shape(width=512, height=512, caption=32, guided=0)
 
@@ -52,3 +54,33 @@ def test_one_that_wants_to_be_alone_is_not_joined_even_by_its_like() -> None:
     alone = replace(SMALL, alone="7-1")
     assert chosen([alone, alone], []) == [alone]
     assert chosen([alone], [alone]) == []
+
+
+REQUEST = EngineRequest(
+    job_id="job",
+    attempt=1,
+    prompt="a red circle",
+    negative_prompt="",
+    width=512,
+    height=512,
+    steps=8,
+    guidance_scale=0.0,
+    pictures=(PictureOrder(index=0, seed=1), PictureOrder(index=1, seed=2)),
+)
+
+
+@pytest.mark.parametrize(
+    ("other", "room"),
+    [
+        ({}, True),
+        ({"steps": 2, "prompt": "another"}, True),
+        ({"height": 256}, False),
+        ({"guidance_scale": 3.0}, False),
+        ({"exact": True}, False),
+        ({"pictures": REQUEST.pictures * 2}, False),
+    ],
+)
+def test_a_request_has_room_beside_its_like_until_the_step_is_full(other: dict[str, Any], room: bool) -> None:  # noqa: FBT001 - a parameter
+    assert has_room([REQUEST], replace(REQUEST, **other), 4) is room
+    assert has_room([replace(REQUEST, **other)], REQUEST, 4) is room
+    assert not has_room([REQUEST], replace(REQUEST, **other), 3)
