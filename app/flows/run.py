@@ -43,18 +43,20 @@ def is_ready(studio: Studio) -> bool:
 
 def claim(studio: Studio, at_engine: Sequence[Job] = ()) -> Job | None:
     """The next job, now running; None when the queue is empty or paused, or when that job has to wait for those that
-    are at the engine."""
+    are at the engine.
+
+    A job under which the engine was lost shares it with nobody: should it be the cause, it costs no others a try.
+    """
     requests = [request_of(job) for job in at_engine]
-    if requests and not studio.engine.has_room(requests, one_of(requests[0])):
+    suspect = any(job.losses for job in at_engine)
+    if suspect or (requests and not studio.engine.has_room(requests, one_of(requests[0]))):
         return None
 
     def fits(job: Job) -> bool:
-        return not requests or studio.engine.has_room(requests, request_of(job))
+        return not requests or (not job.losses and studio.engine.has_room(requests, request_of(job)))
 
-    if requests and not studio.store.read(lambda tx: _is_open(tx) and is_next(tx, fits)):
-        return None
-    # SQLite has one writer at a time: there an idle queue is only read.
-    if studio.alone and not studio.store.read(lambda tx: tx.jobs.any_waiting() and _is_open(tx)):
+    # SQLite has one writer at a time: there a queue without anything to begin is only read.
+    if (requests or studio.alone) and not studio.store.read(lambda tx: _is_open(tx) and is_next(tx, fits)):
         return None
     job = studio.store.write(lambda tx: _claim_in(studio, tx, fits))
     if job is not None:
@@ -147,7 +149,7 @@ def _make_in_two_tries(studio: Studio, job: Job, on_steps_done: Callable[[], Non
     except EngineRunError as error:
         if error.code != OUT_OF_MEMORY:
             raise
-        log.warning("job %s ran out of memory; trying once more, alone", job.id)
+        log.warning("job %s ran out of memory; trying once more", job.id)
         _make(studio, job, on_steps_done)
 
 

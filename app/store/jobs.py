@@ -72,9 +72,6 @@ class Jobs(Repository):
         query = select(jobs.c.seq).where(jobs.c.state.in_(_UNFINISHED)).limit(1)
         return self._connection.scalar(query) is not None
 
-    def any_waiting(self) -> bool:
-        return self._connection.scalar(select(jobs.c.seq).where(_is_queued()).limit(1)) is not None
-
     def line(self, limit: int) -> tuple[InLine, ...]:
         """The beginning of the queue in its order."""
         wanted = (jobs.c.vstart, users.c.last_served, jobs.c.seq, jobs.c.user_id)

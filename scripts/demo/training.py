@@ -13,8 +13,8 @@ from app.engine.core.untyped import ZImageTransformer
 from scripts.demo import forward, layout
 from scripts.demo.checkpoint import Stateful, load, save
 
-MATRIX_RATE: Final = 2e-3
-RATE: Final = 1.5e-3
+MATRIX_RATE: Final = 1e-3
+RATE: Final = 1e-3
 WARM_UP: Final = 200
 DECAY_FROM: Final = 0.5  # of the steps
 AVERAGE: Final = 0.998

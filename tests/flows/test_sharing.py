@@ -1,6 +1,7 @@
 """Jobs of different people in the same steps: as many as the engine has room for, and nobody is passed by."""
 
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -39,6 +40,22 @@ def test_one_that_does_not_fit_waits_and_nobody_passes_it_by(roomy: Building, ot
     alone = run.claim(roomy.studio)
     assert alone is not None
     assert alone.id == apart.id
+
+
+def test_a_job_under_which_the_engine_was_lost_shares_it_with_nobody(roomy: Building) -> None:
+    mei, li = roomy.person("mei"), roomy.person("li")
+    lost = roomy.click(mei)
+    first = run.claim(roomy.studio)
+    assert first is not None
+    run.hand_back(roomy.studio, first, lost=True)
+    roomy.click(li)
+    again = run.claim(roomy.studio)
+    assert again is not None
+    assert (again.id, again.losses) == (lost.id, 1)
+    assert run.claim(roomy.studio, [again]) is None
+    other = roomy.click(roomy.person("wang"))
+    run.hand_back(roomy.studio, again, lost=True)
+    assert run.claim(roomy.studio, [replace(again, id=other.id, losses=0)]) is None  # it is first, and does not join
 
 
 def test_an_engine_without_room_is_not_asked_for_more(light: Building) -> None:

@@ -1,5 +1,6 @@
 """Which waiting pictures may share the transformer's next call. Plain decisions, without torch."""
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
@@ -43,11 +44,11 @@ def has_room(running: Sequence[EngineRequest], request: EngineRequest, most: int
 def choose(waiting: Sequence[Item], present: Sequence[Item], shape: Callable[[Item], Shape], most: int) -> list[Item]:
     """Who joins those who are `present`, in the order of waiting.
 
-    The first in line is never passed by one that only fits sooner, unless it cannot join: then only its like joins
-    until those who are present are done.
+    Nobody joins past one that cannot: those who are present are done some time, and then it leads.
     """
     if not waiting:
         return []
     leading = shape(present[0] if present else waiting[0])
     room = (1 if leading.alone else largest_batch(leading.width, leading.height, most)) - len(present)
-    return [item for item in waiting if shape(item) == leading][: max(0, room)]
+    alike = itertools.takewhile if present else filter
+    return list(alike(lambda item: shape(item) == leading, waiting))[: max(0, room)]

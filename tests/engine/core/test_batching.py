@@ -44,6 +44,12 @@ def test_nobody_joins_who_would_have_to_be_padded_or_wants_to_be_alone(other: Sh
     assert chosen([other], [SMALL]) == []
 
 
+def test_nobody_joins_past_one_that_cannot_so_it_waits_for_those_who_are_present_alone() -> None:
+    other = replace(SMALL, caption=64)
+    assert chosen([SMALL, other, SMALL], [SMALL]) == [SMALL]
+    assert chosen([other, SMALL], [SMALL]) == []
+
+
 def test_those_who_fit_join_while_there_is_room_in_the_order_of_waiting() -> None:
     assert chosen([SMALL] * 9, [SMALL]) == [SMALL] * 3
     assert chosen([SMALL] * 9, [SMALL] * 4) == []
