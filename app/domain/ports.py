@@ -15,19 +15,44 @@ class Clock(Protocol):
 
 
 class EngineState(StrEnum):
-    """`starting` until the child answers; `failed` keeps its reason until the next try."""
+    """`starting` until a child answers; `warming` while each usual size is made once; `failed` keeps its reason until
+    the next try; `unloaded` by an administrator, until the next load."""
 
     STARTING = "starting"
     DOWNLOADING = "downloading"
     LOADING = "loading"
+    WARMING = "warming"
     READY = "ready"
     FAILED = "failed"
+    UNLOADED = "unloaded"
     STOPPED = "stopped"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SlotStatus:
+    """One child and its device. Memory in bytes, None where it is not known; `seconds` is the time of one megapixel
+    in one step as last measured, None before; `most` pictures of up to 512x512 share a step; `largest_side` is what
+    a picture of equal sides may measure in pixels."""
+
+    name: str
+    device: str = ""
+    state: EngineState
+    profile: str = ""
+    memory_used: int | None = None
+    memory_total: int | None = None
+    seconds: float | None = None
+    most: int = 1
+    largest_side: int = 2048
+    running: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EngineStatus:
-    """What the engine is doing. `reason` is a catalogue key with `params`; `progress` is 0..1 or None."""
+    """What the engine is doing. `reason` is a catalogue key with `params`; `progress` is 0..1 or None.
+
+    While another model is on its way, `coming` names it and `coming_state` and `progress` say how far it is; the state
+    is that of the model that serves. Where it has failed and the old one stays, `reason` says why beside `ready`.
+    """
 
     state: EngineState
     model: str = ""
@@ -36,6 +61,9 @@ class EngineStatus:
     progress: float | None = None
     reason: str = ""
     params: Mapping[str, str | int | float] = field(default_factory=dict)
+    coming: str = ""
+    coming_state: EngineState | None = None
+    slots: tuple[SlotStatus, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +162,13 @@ class Engine(Protocol):
         STOPPED from the call on; a running `run` raises EngineLostError."""
 
     def status(self) -> EngineStatus: ...
+
+    def load(self, model: str) -> None:
+        """Begin to load this model, named as `--model` names it; returns at once. Whatever serves goes on serving
+        until the new one is ready, or as long as memory allows, and stays if the new one fails."""
+
+    def unload(self) -> None:
+        """End the children once what they run is done, and give their memory back; jobs wait for the next `load`."""
 
     def run(self, request: EngineRequest) -> Iterator[EngineEvent]:
         """Yield events until all pictures are made.
