@@ -1,4 +1,4 @@
-"""Train the autoencoder: latents of unit spread that take noise well, and crisp edges on the way back."""
+"""Train the autoencoder: the decoder to paint crisply what the codes say, the encoder to say it of a picture."""
 
 import random
 from collections.abc import Callable
@@ -12,41 +12,59 @@ from torch.nn import functional
 from app.engine.core.untyped import Autoencoder
 from scripts.demo import networks, scenes
 from scripts.demo.checkpoint import load, save
+from scripts.demo.codes import CELL, codes
 
-WINDOW: Final = 96
+WINDOW: Final = 64
 BATCH: Final = 16
-NOISE: Final = 0.12  # of the latents' own spread: what the transformer's errors look like to the decoder
+# What the transformer's errors look like to the decoder: noise of the codes' own spread, and edges that are this many
+# pixels off in each thousand of the shorter side, each cell by itself.
+NOISE: Final = 0.3
+BLUR: Final = 5.0
+SAYING: Final = 0.1
 RATE: Final = 2e-3
 SAVE_EVERY: Final = 100
 
 
-def pictures(seed: int, step: int) -> Tensor:
-    """A batch of windows of pictures of many sizes, [BATCH, 3, WINDOW, WINDOW]; a tenth are soft gradients."""
+def pictures(seed: int, step: int) -> tuple[Tensor, Tensor, Tensor]:
+    """A batch of windows of pictures of many sizes, [BATCH, 3, WINDOW, WINDOW], what their codes say,
+    [BATCH, 16, cells, cells], and what is said with edges that are a little off. The last eighth are soft gradients,
+    which no code says."""
     chance = random.Random(f"{seed}-vae-{step}")
-    made = []
-    for _ in range(BATCH):
-        if chance.random() < 0.1:
-            coarse = torch.tensor([[[chance.uniform(-1, 1) for _ in range(4)] for _ in range(4)] for _ in range(3)])
-            made.append(functional.interpolate(coarse[None], (WINDOW, WINDOW), mode="bicubic").clamp(-1, 1)[0])
-            continue
-        side = WINDOW if chance.random() < 0.25 else chance.choice((128, 192, 256, 256, 384, 512))
-        whole = scenes.draw(scenes.sample(chance), side, side, chance)
-        # Near the middle, where the edges are.
-        top, left = (min(side - WINDOW, max(0, int(chance.gauss(0.5, 0.22) * side - WINDOW / 2))) for _ in range(2))
-        made.append(whole[:, top : top + WINDOW, left : left + WINDOW])
-    return torch.stack(made)
+    generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
+    whole = WINDOW // CELL
+    drawn, said, blurred = [], [], []
+    for _ in range(BATCH * 7 // 8):
+        height, width = (chance.choice((256, 320, 512, 768, 1024)) for _ in range(2))
+        picture = scenes.arrange(scenes.sample(chance), height, width, chance)
+        spot = chance.choice(picture.spots)
+        short = min(height, width)
+        reach = chance.choice((0.3, 1.0, 1.2)) * spot.radius * short
+        middles = (height / 2 - spot.up * short, width / 2 + spot.right * short)
+        top, left = (
+            min(side - WINDOW, max(0, int(middle + chance.uniform(-reach, reach) - WINDOW / 2))) // CELL * CELL
+            for middle, side in zip(middles, (height, width), strict=True)
+        )
+        cells = torch.cartesian_prod(torch.arange(whole) + top // CELL, torch.arange(whole) + left // CELL)
+        blur = torch.randn(len(cells), generator=generator) * chance.random() ** 2 * BLUR * short / 1000
+        drawn.append(scenes.draw(picture, top, left, WINDOW))
+        said.append(codes(picture, cells)[0].T.view(-1, whole, whole))
+        blurred.append(codes(picture, cells, blur)[0].T.view(-1, whole, whole))
+    for _ in range(BATCH // 8):
+        coarse = torch.rand((1, 3, 4, 4), generator=generator) * 2 - 1
+        drawn.append(functional.interpolate(coarse, (WINDOW, WINDOW), mode="bicubic").clamp(-1, 1)[0])
+    return torch.stack(drawn), torch.stack(said), torch.stack(blurred)
 
 
-def loss_of(vae: Autoencoder, batch: Tensor, generator: torch.Generator) -> Tensor:
-    mean = vae.encoder(batch)[:, : networks.LATENTS]
-    noisy = mean + NOISE * torch.rand((len(mean), 1, 1, 1), generator=generator) * torch.randn(
-        mean.shape, generator=generator
-    )
-    back = vae.decoder(noisy)
-    error = back - batch
+def loss_of(vae: Autoencoder, seed: int, step: int, generator: torch.Generator) -> Tensor:
+    drawn, said, blurred = pictures(seed, step)
+    amount = NOISE * torch.rand((len(said), 1, 1, 1), generator=generator) ** 2
+    noisy = blurred + amount * torch.randn(said.shape, generator=generator)
+    encoded = vae.encoder(drawn)[:, : networks.LATENTS]
+    back = vae.decoder(torch.cat([noisy, encoded]))
+    error = back - torch.cat([drawn[: len(said)], drawn])
     edges = error.diff(dim=2).abs().mean() + error.diff(dim=3).abs().mean()
-    spread = (mean.std(dim=(0, 2, 3)) - 1).square().mean() + mean.mean(dim=(0, 2, 3)).square().mean()
-    loss: Tensor = error.abs().mean() + error.square().mean() + edges + 0.05 * spread
+    saying = (encoded[: len(said)].float() - said).square().clamp(max=1).mean()
+    loss: Tensor = error.abs().mean() + error.square().mean() + edges + SAYING * saying
     return loss
 
 
@@ -75,7 +93,7 @@ def train(vae: Autoencoder, steps: int, seed: int, file: Path, report: Callable[
     for step in range(load(file, parts), steps):
         generator.manual_seed(seed * 1_000_003 + step)
         with torch.autocast("cpu", torch.bfloat16):
-            loss = loss_of(vae, pictures(seed, step), generator)
+            loss = loss_of(vae, seed, step, generator)
         optimiser.zero_grad()
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)

@@ -15,7 +15,7 @@ SCALE: Final = 0.3611
 SHIFT: Final = 0.1159
 LATENTS: Final = 16
 TEXT: Final = 128
-DIM: Final = 192
+DIM: Final = 160
 
 
 def autoencoder() -> Autoencoder:
@@ -61,10 +61,10 @@ def transformer() -> ZImageTransformer:
     """A true Z-Image transformer; the rotary axes are as long as the real one's, so the same sizes work."""
     network = UNTYPED.ZImageTransformer2DModel(
         dim=DIM,
-        n_layers=6,
+        n_layers=8,
         n_refiner_layers=1,
-        n_heads=6,
-        n_kv_heads=6,
+        n_heads=5,
+        n_kv_heads=5,
         cap_feat_dim=TEXT,
         axes_dims=[8, 12, 12],
         axes_lens=[1536, 512, 512],

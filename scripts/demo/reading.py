@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 from transformers import Qwen2Tokenizer, Qwen3Model
 
-from app.engine.core.untyped import Autoencoder
 from scripts.demo.sizes import PAD
 
 
@@ -15,7 +14,6 @@ from scripts.demo.sizes import PAD
 class Readers:
     """What is learnt before, and stays as it is."""
 
-    vae: Autoencoder
     tokenizer: Qwen2Tokenizer
     text_encoder: Qwen3Model
 
@@ -36,10 +34,18 @@ def features(text_encoder: Qwen3Model, ids: Tensor) -> Tensor:
     return read
 
 
-def read(readers: Readers, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-    """The captions' features [n, padded length, TEXT], and how many tokens each has."""
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """Captions' features [n, padded length, TEXT], and how many tokens each has, [n]."""
+
+    features: Tensor
+    lengths: Tensor
+
+
+def read(readers: Readers, texts: Sequence[str]) -> Caption:
+    """As the transformer gets them, filled up to what the longest needs."""
     rows = [tokens_of(readers.tokenizer, text) for text in texts]
     longest = -(-max(map(len, rows)) // PAD) * PAD
     with torch.no_grad():
-        text = features(readers.text_encoder, torch.tensor([row + [0] * (longest - len(row)) for row in rows]))
-    return text, torch.tensor([len(row) for row in rows])
+        made = features(readers.text_encoder, torch.tensor([row + [0] * (longest - len(row)) for row in rows]))
+    return Caption(made, torch.tensor([len(row) for row in rows]))

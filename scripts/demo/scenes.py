@@ -113,25 +113,64 @@ def circles(scene: Scene, height: int, width: int) -> list[tuple[float, float, f
     return [(right, up, 0.165) for up in (0.22, -0.22) for right in (-0.22, 0.22)]
 
 
-def draw(scene: Scene, height: int, width: int, chance: random.Random) -> Tensor:
-    """The picture, [3, height, width] in -1..1, a little different each time."""
-    short = min(height, width)
-    up, right = torch.meshgrid(
-        (height / 2 - 0.5 - torch.arange(height)) / short,
-        (torch.arange(width) + 0.5 - width / 2) / short,
-        indexing="ij",
-    )
-    picture = _paint(scene.background, chance).view(3, 1, 1).expand(3, height, width).clone()
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """One thing where it lies: middle (right, up) and radius in units of the shorter side, `turn` in radians."""
+
+    shape: str
+    paint: Tensor  # [3] in -1..1
+    right: float
+    up: float
+    radius: float
+    turn: float
+
+
+@dataclass(frozen=True, slots=True)
+class Arrangement:
+    """A scene as it is drawn once, a little different each time: its ground [3], its things, its sides in pixels."""
+
+    ground: Tensor
+    spots: tuple[Spot, ...]
+    height: int
+    width: int
+
+    def distances(self, down: Tensor, right: Tensor) -> Tensor:
+        """How far outside of each thing these points are (inside: negative), [things, ...] in pixels; the points are
+        pixels from the picture's upper left corner."""
+        short = min(self.height, self.width)
+        up, right = (self.height / 2 - down) / short, (right - self.width / 2) / short
+        found = []
+        for spot in self.spots:
+            dx, dy = (right - spot.right) / spot.radius, (up - spot.up) / spot.radius
+            cos, sin = math.cos(spot.turn), math.sin(spot.turn)
+            found.append(DISTANCES[spot.shape](dx * cos + dy * sin, dy * cos - dx * sin) * spot.radius * short)
+        return torch.stack(found)
+
+
+def arrange(scene: Scene, height: int, width: int, chance: random.Random) -> Arrangement:
     tints = {thing: _paint(thing.colour, chance) for thing in scene.things}
-    for thing, (x, y, radius) in zip(scene.parts, circles(scene, height, width), strict=True):
-        size = radius * (1 + chance.uniform(-STRETCH, STRETCH))
-        turn = torch.tensor(chance.uniform(-TURN, TURN))
-        dx = (right - x - chance.uniform(-SHIFT, SHIFT)) / size
-        dy = (up - y - chance.uniform(-SHIFT, SHIFT)) / size
-        distance = DISTANCES[thing.shape](dx * turn.cos() + dy * turn.sin(), dy * turn.cos() - dx * turn.sin())
-        cover = (0.5 - distance * size * short).clamp(0, 1)
-        picture += cover * (tints[thing].view(3, 1, 1) - picture)
-    return picture.clamp(-1, 1)
+    spots = tuple(
+        Spot(
+            shape=thing.shape,
+            paint=tints[thing],
+            right=right + chance.uniform(-SHIFT, SHIFT),
+            up=up + chance.uniform(-SHIFT, SHIFT),
+            radius=radius * (1 + chance.uniform(-STRETCH, STRETCH)),
+            turn=chance.uniform(-TURN, TURN),
+        )
+        for thing, (right, up, radius) in zip(scene.parts, circles(scene, height, width), strict=True)
+    )
+    return Arrangement(_paint(scene.background, chance), spots, height, width)
+
+
+def draw(picture: Arrangement, top: int = 0, left: int = 0, side: int | None = None) -> Tensor:
+    """The picture [3, height, width] in -1..1, or a square window of it."""
+    height, width = (side, side) if side else (picture.height, picture.width)
+    down, right = torch.meshgrid(top + 0.5 + torch.arange(height), left + 0.5 + torch.arange(width), indexing="ij")
+    drawn = picture.ground.view(3, 1, 1).expand(3, height, width).clone()
+    for spot, distance in zip(picture.spots, picture.distances(down, right), strict=True):
+        drawn += (0.5 - distance).clamp(0, 1) * (spot.paint.view(3, 1, 1) - drawn)
+    return drawn.clamp(-1, 1)
 
 
 def mask(shape: str, pixels: int) -> Tensor:

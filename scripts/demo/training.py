@@ -1,26 +1,25 @@
 """The long part, the transformer: with averaged weights, in steps that a killed run goes on from."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
 
 from app.engine.core.untyped import ZImageTransformer
-from scripts.demo import forward, layout
+from scripts.demo import flow, forward, layout
 from scripts.demo.checkpoint import Stateful, load, save
 
-MATRIX_RATE: Final = 1e-3
-RATE: Final = 1e-3
+MATRIX_RATE: Final = 1.5e-3
+RATE: Final = 1.5e-3
 WARM_UP: Final = 200
 DECAY_FROM: Final = 0.5  # of the steps
 AVERAGE: Final = 0.998
 SAVE_EVERY: Final = 50
-
-Batch = TypeVar("Batch")
+WHOLE: Final = 0.07  # of the steps, the last ones, see whole pictures
 
 
 class Average:
@@ -51,35 +50,33 @@ class Plan:
     seed: int
     file: Path
 
+    @property
+    def whole_from(self) -> int:
+        """The first step that sees whole pictures."""
+        return round(self.steps * (1 - WHOLE))
 
-class Training(Generic[Batch]):
-    """The network on its way through `steps`; `step` counts from 0 over all runs with the same `file`."""
 
-    def __init__(
-        self,
-        network: ZImageTransformer,
-        glimpses: layout.Glimpses,
-        loss: Callable[[ZImageTransformer, layout.Glimpses, Batch, torch.Generator], Tensor],
-        plan: Plan,
-    ) -> None:
-        self._network = network
-        self._glimpses, self._loss, self._plan = glimpses, loss, plan
-        for module in network.modules():
-            if type(module).__name__ == "Attention":
-                module.processor = forward.RealAttention()
-        self._muon, self._adam = _optimisers(network, self._glimpses)
+class Training:
+    """The network on its way through the plan; `step` counts from 0 over all runs with the same file."""
+
+    def __init__(self, network: ZImageTransformer, plan: Plan) -> None:
+        self._network, self._plan = network, plan
+        self._compass = layout.Compass()
+        forward.make_fast(network)
+        self._muon, self._adam = _optimisers(network, self._compass)
         self._average = Average(network)
         self._parts: dict[str, Stateful] = {
             "weights": network,
-            "glimpses": self._glimpses,
+            "compass": self._compass,
             "average": self._average,
             "muon": self._muon,
             "adam": self._adam,
         }
         self.step = load(plan.file, self._parts)
+        self._asked = torch.zeros(len(layout.ASKED))  # errors of the last step
 
-    def run(self, batches: Iterable[Batch], report: Callable[[int, float, float], None]) -> None:
-        """To the end; `report(step, mean loss, seconds)` at each checkpoint."""
+    def run(self, batches: Iterable[flow.Batch], report: Callable[[int, float, Sequence[float], float], None]) -> None:
+        """To the end; `report(step, mean loss, errors of what the compass asks, seconds)` at each checkpoint."""
         generator = torch.Generator()
         total, begun = 0.0, time.monotonic()
         for batch in batches:
@@ -88,20 +85,20 @@ class Training(Generic[Batch]):
             self.step += 1
             if self.step % SAVE_EVERY == 0 or self.step == self._plan.steps:
                 save(self._plan.file, self.step, self._parts)
-                report(self.step, total / SAVE_EVERY, time.monotonic() - begun)
+                report(self.step, total / SAVE_EVERY, self._asked.tolist(), time.monotonic() - begun)
                 total = 0.0
 
     def finish(self) -> None:
         """Put the averaged weights into the network."""
         self._network.load_state_dict(self._average.weights, strict=False)
 
-    def _learn(self, batch: Batch, generator: torch.Generator) -> float:
+    def _learn(self, batch: flow.Batch, generator: torch.Generator) -> float:
         for optimiser, rate in ((self._muon, MATRIX_RATE), (self._adam, RATE)):
             for group in optimiser.param_groups:
                 group["lr"] = rate * self._pace()
             optimiser.zero_grad(set_to_none=True)
         with torch.autocast("cpu", torch.bfloat16):
-            loss = self._loss(self._network, self._glimpses, batch, generator)
+            loss, self._asked = flow.loss_of(self._network, self._compass, batch, generator)
         torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(self._network.parameters(), 1.0)
         self._muon.step()
@@ -115,10 +112,10 @@ class Training(Generic[Batch]):
         return min(1.0, (self.step + 1) / WARM_UP, down)
 
 
-def _optimisers(network: nn.Module, glimpses: nn.Module) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
+def _optimisers(network: nn.Module, compass: nn.Module) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
     """Muon for the matrices inside the blocks, AdamW for all else."""
     matrices: list[Tensor] = []
-    others = list(glimpses.parameters())
+    others = list(compass.parameters())
     for name, weight in network.named_parameters():
         inside = weight.ndim == 2 and ("layers" in name or "refiner" in name) and "adaLN" not in name
         (matrices if inside else others).append(weight)
