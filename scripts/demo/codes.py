@@ -35,7 +35,7 @@ def codes(picture: Arrangement, cells: Tensor, blur: Tensor | None = None) -> tu
     cover = (0.5 - distances * SAMPLES / CELL).clamp(0, 1).mean(dim=(2, 3))
     mean = picture.ground + torch.einsum("tn,tc->nc", cover, paints - picture.ground)
     outside = distances.amin(dim=0)
-    quarters = outside.unflatten(2, (2, -1)).unflatten(1, (2, -1)).mean(dim=(2, 4)).flatten(1)
+    quarters = outside.view(-1, 2, SAMPLES // 2, 2, SAMPLES // 2).mean(dim=(2, 4)).flatten(1)
     far, nearest = distances.mean(dim=(2, 3)).min(dim=0)
     reaches = torch.tensor([*REACHES, WIDE * min(picture.height, picture.width)])
     colours = torch.cat([mean, picture.ground.expand(len(cells), 3), paints[nearest]], dim=1)
