@@ -289,4 +289,5 @@ def _local_engine(settings: Settings, changed: Signal) -> LocalEngine:
         device=settings.device,
         models_dir=settings.models_dir,
         on_change=changed.engine_changed,
+        profile=settings.engine_profile,
     )

@@ -47,6 +47,9 @@ class Settings(BaseSettings):
     model: str = Field("auto", description="auto, demo, a folder in diffusers layout, or a hub id")
     model_source: Literal["huggingface", "modelscope"] = Field("huggingface", description="where weights come from")
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:[0-9]{1,2})?)$", description="auto, cuda, cuda:N or cpu")
+    engine_profile: Literal["auto", "24gb", "24gb-fp8", "16gb", "12gb-fp8", "8gb", "cpu"] = Field(
+        "auto", description="what the engine does with the GPU: auto, 24gb, 24gb-fp8, 16gb, 12gb-fp8, 8gb or cpu"
+    )
     data_dir: Path = Field(Path("data"), description="database, keys, thumbnails, uploads")
     outputs_dir: Path = Field(Path("outputs"), description="pictures, a folder for each person")
     models_dir: Path = Field(Path("models"), description="weights")

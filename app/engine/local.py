@@ -12,7 +12,7 @@ from typing import Final
 from app.domain.ports import EngineEvent, EngineLostError, EngineRequest, EngineState, EngineStatus
 from app.engine import wire
 from app.engine.child import Child
-from app.engine.core import batching
+from app.engine.core import batching, profiles
 from app.engine.prompts import TokenCounter
 from app.engine.runs import Run, RunTable
 from app.logs import form, where
@@ -34,7 +34,7 @@ CPU_SILENCE: Final = 3600.0
 class LocalEngine:
     """`ports.Engine` on this machine. Runs that overlap share steps where they fit, else they wait for each other."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one argument a flag, and two
         self,
         model: str,
         source: str,
@@ -42,21 +42,23 @@ class LocalEngine:
         models_dir: Path,
         on_change: Callable[[], None] | None = None,
         *,
+        profile: str = profiles.AUTO,
         silence_limit: float | None = None,
     ) -> None:
-        """`model`, `source` and `device` as the flags of those names.
+        """`model`, `source`, `device` and `profile` as the flags of those names.
 
         `on_change` is called after each change of status, from any thread. A run during which the child says nothing
         for `silence_limit` seconds is lost and the child replaced; None: much longer than what was seen so far.
-        Raises ValueError for an unknown source or device.
+        Raises ValueError for an unknown source, device or profile.
         """
-        if source not in SOURCES or not DEVICE.fullmatch(device):
-            raise ValueError(f"unknown model source or device: {source!r}, {device!r}")
+        if source not in SOURCES or not DEVICE.fullmatch(device) or profile not in profiles.NAMES:
+            raise ValueError(f"unknown model source, device or profile: {source!r}, {device!r}, {profile!r}")
         self._setup = wire.Setup(
             model=model,
             source=source,
             device=device,
             models_dir=models_dir.absolute(),
+            profile=profile,
             log_level=log.getEffectiveLevel(),
             log_format=form(),
         )
@@ -238,7 +240,7 @@ class LocalEngine:
             return None
         return limit if time.monotonic() - max(heard, begun) > limit else None
 
-    def _follow(self, message: wire.Chosen | wire.Downloading | wire.Loading | wire.Ready) -> None:
+    def _follow(self, message: wire.Chosen | wire.Downloading | wire.Loading | wire.Warming | wire.Ready) -> None:
         """The way from a bare process to a loaded model, as status."""
         status = self.status()
         match message:
@@ -254,11 +256,13 @@ class LocalEngine:
                 log.info("Loading the model")
                 self._change(replace(status, state=EngineState.LOADING, progress=None))
                 self._learn_tokens(folder)
-            case wire.Ready(most=most):
+            case wire.Warming(fraction=fraction):
+                self._change(replace(status, state=EngineState.WARMING, progress=fraction))
+            case wire.Ready(most=most, notice=notice, params=params):
                 with self._lock:
                     self._most = most
                 log.info("The model is ready")
-                self._change(replace(status, state=EngineState.READY, progress=None, reason="", params={}))
+                self._change(replace(status, state=EngineState.READY, progress=None, reason=notice, params=params))
 
     def _learn_tokens(self, folder: Path) -> None:
         try:

@@ -1,20 +1,23 @@
 """What parent and engine child say to each other: pickled dataclasses over one socket pair."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from app.domain.generation import MAX_SIDE
 from app.domain.ports import EngineEvent, EngineRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
-    """The child's first message: what to load and where, and how to log; `log_level` is a number of `logging`."""
+    """The child's first message: what to load and where, and how to log; `log_level` is a number of `logging`, all else
+    as the flags."""
 
     model: str
     source: str
     device: str
     models_dir: Path
+    profile: str
     log_level: int
     log_format: str
 
@@ -64,10 +67,25 @@ class Loading:
 
 
 @dataclass(frozen=True, slots=True)
+class Warming:
+    """Each usual size is made once; `fraction` of them are."""
+
+    fraction: float
+
+
+@dataclass(frozen=True, slots=True)
 class Ready:
-    """Runs are served from now on; at most so many pictures share a step."""
+    """Runs are served from now on; at most so many pictures share a step. Said again when memory proved too small.
+
+    `profile` is what was chosen for the device, `largest_side` what a picture of equal sides may measure in pixels;
+    `notice` is a catalogue key with `params` for administrators, where something is not as it was meant.
+    """
 
     most: int
+    profile: str = ""
+    largest_side: int = MAX_SIDE
+    notice: str = ""
+    params: Mapping[str, str | int | float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,4 +120,4 @@ class RunFailed:
 
 
 RunEnd = RunDone | RunCancelled | RunFailed
-FromChild = Chosen | Downloading | Loading | Ready | LoadFailed | Happened | RunEnd
+FromChild = Chosen | Downloading | Loading | Warming | Ready | LoadFailed | Happened | RunEnd

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from app.domain.generation import MAX_PROMPT_TOKENS
 from app.domain.ports import EngineRunError
+from app.engine.core.placement import Stage
 from app.engine.core.untyped import TextEncoder, Tokenizer
 from app.engine.prompts import encodable
 
@@ -23,16 +24,25 @@ class CaptionEncoder:
     layer. Not thread-safe.
     """
 
-    def __init__(self, tokenizer: Tokenizer, text_encoder: TextEncoder, cache_bytes: int = CACHE_BYTES) -> None:
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        text_encoder: TextEncoder,
+        cache_bytes: int = CACHE_BYTES,
+        *,
+        stage: Stage | None = None,
+    ) -> None:
+        """Without a `stage` the encoder stays where it is."""
         self._tokenizer = tokenizer
         self._encoder = text_encoder
+        self._stage = stage or Stage(text_encoder.device)
         self._cache = FeatureCache(cache_bytes)
         drop_unread_layer(text_encoder)
 
     def features(self, prompt: str) -> Tensor:
-        """[tokens, width] on the encoder's device. Raises EngineRunError `prompt-too-long`."""
+        """[tokens, width] on the stage's device. Raises EngineRunError `prompt-too-long`."""
         text = encodable(prompt)
-        device = self._encoder.device
+        device = self._stage.device
         if (kept := self._cache.get(text)) is not None:
             return kept.to(device, non_blocking=True)
         if len(self._tokenizer(text).input_ids) > MAX_PROMPT_TOKENS:
@@ -40,6 +50,7 @@ class CaptionEncoder:
         ids = self._tokenizer(self._templated(text), return_tensors="pt").input_ids
         if ids.shape[1] > MAX_SEQUENCE:
             raise EngineRunError("prompt-too-long")
+        self._stage.bring(self._encoder)
         made: Tensor = self._encoder(input_ids=ids.to(device), use_cache=False).last_hidden_state[0]
         self._cache.put(text, made)
         return made

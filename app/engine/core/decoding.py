@@ -26,10 +26,11 @@ FIT_SEED: Final = 11
 
 @dataclass(frozen=True, slots=True)
 class Developed:
-    """A picture [height, width, 3] of octets, and whether all its numbers were numbers."""
+    """A picture [height, width, 3] of octets, whether all its numbers were numbers, and whether it came in tiles."""
 
     octets: HostCopy
     finite: HostCopy
+    tiled: bool = False
 
     def image(self) -> Image.Image:
         """The picture in the computer's own memory; waits for the device.

@@ -1,10 +1,11 @@
 """Where the model runs and in which numbers: CUDA in bfloat16, CPU in float32, never float16 (it gives NaN)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from app.engine.core.failures import LoadError
+from app.engine.core.profiles import SHARED_BY_GPU, Card
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +32,24 @@ def pick_device(wanted: str) -> Device:
     number = int(wanted.partition(":")[2] or 0)
     if number >= available:
         raise LoadError("engine.no-cuda", device=wanted, found=available)
-    # Cards before Ampere emulate bfloat16 slowly.
-    native = torch.cuda.get_device_capability(number) >= (8, 0)
+    card = _card(number)
     name = f"cuda:{number}"
-    return Device(name, f"{name} {torch.cuda.get_device_name(number)}", torch.bfloat16 if native else torch.float32)
+    return Device(name, f"{name} {card.name}", getattr(torch, card.dtype))
+
+
+def describe(device: Device) -> Card:
+    """What the profile is chosen from, with what other programs leave free at the moment."""
+    if not device.is_cuda:
+        return Card(device.label)
+    number = int(device.name.partition(":")[2])
+    free, total = torch.cuda.mem_get_info(number)
+    return replace(_card(number), total=total, free=free)
 
 
 def most_at_once(device: Device) -> int:
     """How many pictures may share a step: a CPU is busy with one."""
-    return 4 if device.is_cuda else 1
+    return SHARED_BY_GPU if device.is_cuda else 1
+
+
+def _card(number: int) -> Card:
+    return Card(torch.cuda.get_device_name(number), torch.cuda.get_device_capability(number))

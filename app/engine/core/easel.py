@@ -69,6 +69,7 @@ class Piece:
     unwanted: Tensor | None
     sketch: Sketch | None = None
     begun: float = 0.0
+    lacks: int = 0  # how often there was too little memory for it alone
     previewed: float = field(default_factory=time.monotonic)
 
     @property

@@ -3,17 +3,20 @@
 import importlib.metadata
 from pathlib import Path
 
+import torch
+
 from app.engine.core.devices import Device
 from app.engine.core.folder import revision_of
 
 
 def facts_of(model: str, folder: Path, device: Device) -> dict[str, str]:
     """`model`, `revision`, `dtype`, `device` and the versions of the libraries that decide about pixels."""
-    libraries = {name: importlib.metadata.version(name) for name in ("torch", "diffusers", "transformers")}
+    libraries = {name: importlib.metadata.version(name) for name in ("diffusers", "transformers")}
     return {
         "model": model,
         "revision": revision_of(folder),
         "dtype": str(device.dtype).removeprefix("torch."),
         "device": device.label,
+        "torch": str(torch.__version__),  # with what it was built for
         **libraries,
     }

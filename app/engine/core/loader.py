@@ -10,6 +10,8 @@ import transformers
 
 from app.engine.core.devices import Device
 from app.engine.core.failures import LoadError
+from app.engine.core.levers import four_bits
+from app.engine.core.profiles import Placement, Profile
 from app.engine.core.untyped import ZImagePipeline
 from app.logs import where
 
@@ -19,8 +21,10 @@ UNTYPED: Final[Any] = diffusers  # it has no annotations, nor has the next
 UNTYPED_TRANSFORMERS: Final[Any] = transformers
 
 
-def load_pipeline(folder: Path, device: Device) -> ZImagePipeline:
+def load_pipeline(folder: Path, device: Device, profile: Profile | None = None) -> ZImagePipeline:
     """The `ZImagePipeline` of a folder that `folder.check_folder` has passed.
+
+    On the device, or in the host's memory where the profile leaves it to `levers.tune` to place the parts.
 
     Raises LoadError `engine.broken-model`, or `engine.out-of-memory` (to be tried again).
     """
@@ -30,8 +34,9 @@ def load_pipeline(folder: Path, device: Device) -> ZImagePipeline:
         logging_of.disable_default_handler()
         logging_of.enable_propagation()
     try:
-        pipeline = _assemble(folder, device)
-        pipeline.to(device.name)
+        pipeline = _assemble(folder, device, profile)
+        if profile is None or profile.placement is Placement.RESIDENT:
+            pipeline.to(device.name)
     except LoadError:
         raise
     except (torch.OutOfMemoryError, MemoryError) as error:
@@ -44,11 +49,12 @@ def load_pipeline(folder: Path, device: Device) -> ZImagePipeline:
     return pipeline
 
 
-def _assemble(folder: Path, device: Device) -> ZImagePipeline:
+def _assemble(folder: Path, device: Device, profile: Profile | None) -> ZImagePipeline:
     """In the host's memory, with nothing left as chance has made it: neither library fails by itself then."""
     known = {"dtype": device.dtype, "local_files_only": True, "use_safetensors": True}
+    rounded = four_bits(device.dtype) if profile is not None and profile.text_encoder_4bit else {}
     text_encoder, report = UNTYPED_TRANSFORMERS.AutoModel.from_pretrained(
-        folder / "text_encoder", output_loading_info=True, **known
+        folder / "text_encoder", output_loading_info=True, **known, **rounded
     )
     _require_all("text_encoder", sorted(report["missing_keys"]), folder)
     pipeline = UNTYPED.ZImagePipeline.from_pretrained(folder, text_encoder=text_encoder, **known)

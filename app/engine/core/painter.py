@@ -1,7 +1,6 @@
 """The one thread that owns the model: takes runs in, moves all pictures at work one step, hands finished ones on."""
 
 import contextlib
-import gc
 import logging
 import time
 import traceback
@@ -16,12 +15,15 @@ from torch import Tensor
 
 from app.domain.ports import EngineRunError, PictureMade, PreviewMade, StepDone
 from app.engine import wire
-from app.engine.core import batching, denoising
+from app.engine.core import batching, denoising, memory
 from app.engine.core.batching import Shape
 from app.engine.core.captions import CaptionEncoder, padded_length
-from app.engine.core.decoding import Developed, Previewer, decode, png, thumbnail, webp
+from app.engine.core.darkroom import Darkroom
+from app.engine.core.decoding import Developed, Previewer, png, thumbnail, webp
 from app.engine.core.easel import Piece, Run
 from app.engine.core.hostcopy import HostCopy, Lead
+from app.engine.core.levers import Tuned, plain
+from app.engine.core.thrift import Thrift
 from app.engine.core.untyped import ZImagePipeline
 from app.logs import where
 
@@ -29,31 +31,39 @@ log = logging.getLogger(__name__)
 
 # Threads that compress files while the next picture is being made.
 ENCODERS: Final = 2
-CPU_MEMORY: Final = "can't allocate memory"
 TORCH: Final = Path(torch.__file__).parent
 
 
 class Painter:
     """Not thread-safe: one thread calls everything. `facts` go with every picture; `say` reaches the parent.
 
-    `most` is how many pictures may share a step, whatever their size.
+    `most` is how many pictures may share a step, whatever their size; without `tuned` the pipeline is as it was loaded.
     """
 
     def __init__(
-        self, pipeline: ZImagePipeline, facts: Mapping[str, str], say: Callable[[wire.FromChild], None], *, most: int
+        self,
+        pipeline: ZImagePipeline,
+        facts: Mapping[str, str],
+        say: Callable[[wire.FromChild], None],
+        *,
+        most: int,
+        tuned: Tuned | None = None,
     ) -> None:
-        self._transformer, self._vae, self._scheduler = pipeline.transformer, pipeline.vae, pipeline.scheduler
-        self._facts = dict(facts)
+        self.tuned = tuned = tuned or plain(pipeline)
+        self._transformer, self._scheduler = pipeline.transformer, pipeline.scheduler
+        self._stage = tuned.stage
+        self._facts = {**facts, **tuned.facts()}
         self._say = say
-        self.most = most
+        self.thrift = Thrift(tuned, (pipeline.text_encoder, pipeline.transformer), most, say)
+        self._darkroom = Darkroom(pipeline.vae, tuned.profile.tiled_above)
         self.waiting: list[Piece] = []
         self._present: list[Piece] = []
         self._lead = Lead()
         self._advance = denoising.advance
         self._pool = ThreadPoolExecutor(ENCODERS, thread_name_prefix="encoder")
         with torch.inference_mode():
-            self._captions = CaptionEncoder(pipeline.tokenizer, pipeline.text_encoder)
-            self._previewer = Previewer(self._vae)
+            self._captions = CaptionEncoder(pipeline.tokenizer, pipeline.text_encoder, stage=self._stage)
+            self._previewer = Previewer(pipeline.vae)
 
     @property
     def is_idle(self) -> bool:
@@ -64,11 +74,13 @@ class Painter:
         run = Run(order, self._say)
         if not order.request.pictures:
             run.end(wire.RunDone(run.run_id))
-        try:
-            with torch.inference_mode():
-                self.waiting += self._pieces(run)
-        except Exception as error:  # noqa: BLE001 - the child lives on, whatever a request does
-            _give_up([run], _code_of(error))
+        code = self._admit(run)
+        if code == memory.EXHAUSTED:
+            memory.free()
+            self.thrift.spare()
+            code = self._admit(run)
+        if code is not None:
+            _give_up([run], code)
 
     @torch.inference_mode()
     def advance(self, is_cancelled: Callable[[int], bool]) -> None:
@@ -77,7 +89,7 @@ class Painter:
         Raises torch.AcceleratorError when the device is lost, after which only a new process helps.
         """
         self._drop_cancelled(is_cancelled)
-        joining = batching.choose(self.waiting, self._present, lambda piece: piece.shape, self.most)
+        joining = batching.choose(self.waiting, self._present, lambda piece: piece.shape, self.thrift.most)
         self.waiting = [piece for piece in self.waiting if piece not in joining]
         self._present += joining
         if (code := self._step()) is not None:
@@ -88,6 +100,15 @@ class Painter:
         together = len(self._present)
         for piece in list(self._present):
             self._tell_step(piece, together)
+
+    def _admit(self, run: Run) -> str | None:
+        """The error code if that failed."""
+        try:
+            with torch.inference_mode():
+                self.waiting += self._pieces(run)
+        except Exception as error:  # noqa: BLE001 - the child lives on, whatever a request does
+            return _code_of(error)
+        return None
 
     def _pieces(self, run: Run) -> list[Piece]:
         request = run.request
@@ -117,8 +138,9 @@ class Painter:
                 if piece.sketch is None:
                     self._begin(piece)
             if self._present:
+                self._stage.bring(self._transformer)
                 self._advance(self._transformer, [_sketch(piece) for piece in self._present])
-                self._lead.keep(self._transformer.device)
+                self._lead.keep(self._stage.device)
         except Exception as error:  # noqa: BLE001 - as above
             return _code_of(error)
         return None
@@ -130,11 +152,11 @@ class Painter:
         channels = self._transformer.in_channels
         latents = denoising.noise(channels, request.height, request.width, piece.order.seed)
         piece.sketch = denoising.Sketch(
-            latents=latents.to(self._transformer.device),
+            latents=latents.to(self._stage.device),
             sigmas=sigmas,
             times=times,
-            wanted=piece.wanted.to(self._transformer.device, self._transformer.dtype),
-            unwanted=None if piece.unwanted is None else piece.unwanted.to(self._transformer.device),
+            wanted=piece.wanted.to(self._stage.device, self._transformer.dtype),
+            unwanted=None if piece.unwanted is None else piece.unwanted.to(self._stage.device),
             guidance=request.guidance_scale,
         )
 
@@ -149,15 +171,23 @@ class Painter:
 
     def _finish(self, piece: Piece, latents: Tensor) -> None:
         """Decode here, compress elsewhere: the next step must not wait for zlib."""
+        code = self._develop(piece, latents)
+        if code == memory.EXHAUSTED:
+            memory.free()
+            if self.thrift.spare():
+                code = self._develop(piece, latents)
+        if code is not None:
+            self._refuse(piece, code)
+            memory.free()
+
+    def _develop(self, piece: Piece, latents: Tensor) -> str | None:
+        """The error code if that failed."""
         try:
-            developed = decode(self._vae, latents)
+            developed = self._darkroom.develop(latents)
         except Exception as error:  # noqa: BLE001 - as above
-            code = _code_of(error)
-        else:
-            self._pool.submit(self._deliver, piece, developed)
-            return
-        _give_up([piece.run], code)
-        _free_memory()
+            return _code_of(error)
+        self._pool.submit(self._deliver, piece, developed)
+        return None
 
     def _deliver(self, piece: Piece, developed: Developed) -> None:
         """In a thread of the pool."""
@@ -169,10 +199,9 @@ class Painter:
             _give_up([run], _code_of(error))
             return
         seconds = time.monotonic() - piece.begun
+        facts = {**self._facts, "decoded": "in tiles"} if developed.tiled else self._facts
         run.tell(
-            PictureMade(
-                index=order.index, seed=order.seed, png=content, thumbnail=small, seconds=seconds, facts=self._facts
-            )
+            PictureMade(index=order.index, seed=order.seed, png=content, thumbnail=small, seconds=seconds, facts=facts)
         )
         run.delivered()
 
@@ -186,14 +215,30 @@ class Painter:
     def _after_failure(self, code: str) -> None:
         """One of several may be the cause: each goes on alone from where it stood, before anybody is given up."""
         company, self._present = self._present, []
+        memory.free()
         if len(company) == 1:
-            _give_up([piece.run for piece in company], code)
-        else:
-            log.warning("A step of %d pictures failed: each goes on alone", len(company))
-            for piece in company:
-                piece.shape = replace(piece.shape, alone=piece.name)
-            self.waiting = company + self.waiting
-        _free_memory()
+            self._after_failure_alone(company[0], code)
+            return
+        log.warning("A step of %d pictures failed: each goes on alone", len(company))
+        if code == memory.EXHAUSTED:
+            self.thrift.share_less(len(company))
+        for piece in company:
+            piece.shape = replace(piece.shape, alone=piece.name)
+        self.waiting = company + self.waiting
+
+    def _after_failure_alone(self, piece: Piece, code: str) -> None:
+        """With too little memory: once more with all that can be freed, once more with less on the device."""
+        if code == memory.EXHAUSTED:
+            piece.lacks += 1
+            if piece.lacks == 1 or self.thrift.spare():
+                self.waiting.insert(0, piece)
+                return
+        self._refuse(piece, code)
+
+    def _refuse(self, piece: Piece, code: str) -> None:
+        if code == memory.EXHAUSTED:
+            self.thrift.note_too_large(piece.shape.width, piece.shape.height)
+        _give_up([piece.run], code)
 
 
 def _deliver_preview(piece: Piece, step: int, small: HostCopy) -> None:
@@ -213,12 +258,6 @@ def _sketch(piece: Piece) -> denoising.Sketch:
     return piece.sketch
 
 
-def _free_memory() -> None:
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-
-
 def _code_of(error: Exception) -> str:
     """The error code of a run that failed; anything but a lack of memory is logged, without the prompt.
 
@@ -228,8 +267,8 @@ def _code_of(error: Exception) -> str:
         raise error
     if isinstance(error, EngineRunError):
         return error.code
-    if isinstance(error, torch.OutOfMemoryError | MemoryError) or CPU_MEMORY in str(error):
-        return "out-of-memory"
+    if memory.is_exhausted(error):
+        return memory.EXHAUSTED
     # Torch's own messages cannot quote a prompt; a tokenizer's might.
     frames = traceback.extract_tb(error.__traceback__)
     is_torch = isinstance(error, RuntimeError) and frames and Path(frames[-1].filename).is_relative_to(TORCH)

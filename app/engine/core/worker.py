@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, NoReturn, cast
 
 from app.engine import wire
 from app.engine.core.failures import LoadError
+from app.engine.core.profiles import CPU
 from app.logs import where
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class Worker:
         """Load, then run what is ordered. Never returns: there is nothing that is worth an orderly teardown."""
         threading.Thread(target=self._hear, name="parent", daemon=True).start()
         try:
-            painter = self._load(setup)
+            painter, ready = self._load(setup)
         except LoadError as error:
             self._say(wire.LoadFailed(error.reason, error.params, error.retry))
             _leave(FAILED)
@@ -45,7 +46,7 @@ class Worker:
             log.error("The engine could not load: %s", error, exc_info=where(error))
             self._say(wire.LoadFailed("engine.load-failed", {"detail": type(error).__name__}, retry=False))
             _leave(FAILED)
-        self._say(wire.Ready(painter.most))
+        self._say(ready)
         while True:
             try:
                 self._take_in(painter)
@@ -76,16 +77,15 @@ class Worker:
                 case wire.Setup():
                     log.warning("The engine is set up already")
 
-    def _load(self, setup: wire.Setup) -> "Painter":
+    def _load(self, setup: wire.Setup) -> "tuple[Painter, wire.Ready]":
         # Here and not above: these import torch, and the parent must be heard meanwhile.
-        from app.engine.core.devices import most_at_once, pick_device  # noqa: PLC0415
+        from app.engine.core.devices import pick_device  # noqa: PLC0415
         from app.engine.core.download import download  # noqa: PLC0415
-        from app.engine.core.facts import facts_of  # noqa: PLC0415
         from app.engine.core.folder import check_folder  # noqa: PLC0415
         from app.engine.core.hubs import hub_named  # noqa: PLC0415
         from app.engine.core.models import choose  # noqa: PLC0415
 
-        device = pick_device(setup.device)
+        device = pick_device(CPU if setup.profile == CPU else setup.device)
         choice = choose(setup.model, setup.models_dir, cuda=device.is_cuda)
         self._say(wire.Chosen(model=choice.name, device=device.name, demo=choice.is_demo))
         if choice.repo is not None:
@@ -93,11 +93,9 @@ class Worker:
             download(hub, choice.repo, choice.folder, lambda fraction: self._say(wire.Downloading(fraction)))
         check_folder(choice.folder)
         self._say(wire.Loading(choice.folder))
-        from app.engine.core.loader import load_pipeline  # noqa: PLC0415
-        from app.engine.core.painter import Painter  # noqa: PLC0415
+        from app.engine.core.furnish import furnish  # noqa: PLC0415
 
-        facts = facts_of(choice.name, choice.folder, device)
-        return Painter(load_pipeline(choice.folder, device), facts, self._say, most=most_at_once(device))
+        return furnish(choice, device, setup.profile, self._say)
 
     def _take_in(self, painter: "Painter") -> None:
         """What was ordered meanwhile; with nothing to do, wait for the next order."""
