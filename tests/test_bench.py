@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from scripts.benches import engine, login
+from scripts.benches import engine, levers, login
 
 ROOT = Path(__file__).parents[1]
 KINDS = ("known", "unknown")
@@ -86,3 +86,17 @@ def test_the_engine_runs_beside_a_plain_pipeline_loop() -> None:
     heading, _, *rows = engine.table(document).splitlines()
     assert heading == "cpu, demo, 8 steps"
     assert rows[0].split()[:2] == ["256", "1"]
+
+
+def test_each_lever_is_measured_alone_beside_the_plain_pipeline() -> None:
+    words = ["--sizes", "256", "--rounds", "1", "--device", "cpu"]
+    document = json.loads(bench("levers", *words, "--levers", "channels-last", "cudnn-attention", "--json"))
+    plain, channels, attention = document["rows"]
+    assert [row["lever"] for row in document["rows"]] == ["plain", "channels-last", "cudnn-attention"]
+    assert plain["psnr_db"] is None
+    assert channels["psnr_db"] is None or channels["psnr_db"] > 60
+    assert all(0 < row["step_ms"] <= 1000 * row["picture_s"] for row in (plain, channels))
+    assert attention["unused"]
+    heading, _, *rows = levers.table(document).splitlines()
+    assert heading == "cpu, demo, 8 steps"
+    assert rows[2].split() == ["cudnn-attention", "256", "cannot", "be", "used", "here"]

@@ -52,6 +52,7 @@ class EngineStatus:
 
     While another model is on its way, `coming` names it and `coming_state` and `progress` say how far it is; the state
     is that of the model that serves. Where it has failed and the old one stays, `reason` says why beside `ready`.
+    `notice` is a catalogue key with `notice_params`, for administrators: it serves, but not as it was meant to.
     """
 
     state: EngineState
@@ -63,6 +64,8 @@ class EngineStatus:
     params: Mapping[str, str | int | float] = field(default_factory=dict)
     coming: str = ""
     coming_state: EngineState | None = None
+    notice: str = ""
+    notice_params: Mapping[str, str | int | float] = field(default_factory=dict)
     slots: tuple[SlotStatus, ...] = ()
 
 

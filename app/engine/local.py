@@ -261,8 +261,10 @@ class LocalEngine:
             case wire.Ready(most=most, notice=notice, params=params):
                 with self._lock:
                     self._most = most
-                log.info("The model is ready")
-                self._change(replace(status, state=EngineState.READY, progress=None, reason=notice, params=params))
+                if status.state is not EngineState.READY:
+                    log.info("The model is ready")
+                ready = replace(status, state=EngineState.READY, progress=None, reason="", params={})
+                self._change(replace(ready, notice=notice, notice_params=params))
 
     def _learn_tokens(self, folder: Path) -> None:
         try:

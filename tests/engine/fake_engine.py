@@ -7,6 +7,7 @@ import random
 import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from PIL import Image
 
@@ -36,9 +37,9 @@ class FakeEngine:
     """Obeys the same contract test as LocalEngine. The same request and seed give the same bytes.
 
     `step_delay` seconds pass in each step; with `ready=False` it stays loading until `become_ready`.
-    `die`, `fail_next`, `hang` and `break_down` make trouble; `hold` and `let` end steps one by one. `requests` lists
-    what was asked for. Runs wait for each other unless `most` pictures may share a step. With `previews`, each step but
-    the last of a picture shows one.
+    `die`, `fail_next`, `hang`, `note` and `break_down` make trouble; `hold` and `let` end steps one by one. `requests`
+    lists what was asked for. Runs wait for each other unless `most` pictures may share a step. With `previews`, each
+    step but the last of a picture shows one.
     """
 
     def __init__(
@@ -143,6 +144,11 @@ class FakeEngine:
         with self._changed:
             self._life += 1
         self._become(EngineState.FAILED, reason, folder="models/fake", detail="broken by a test")
+
+    def note(self, notice: str = "", **params: str | int) -> None:
+        """It serves, but not as it was meant to; without a notice it does."""
+        with self._changed:
+            self._status = replace(self._status, notice=notice, notice_params=params)
 
     # Within
 

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.ports import EngineLostError, EngineState, EngineStatus
+from app.domain.ports import EngineLostError, EngineState, EngineStatus, PictureOrder
+from app.engine import wire
 from app.engine.local import LocalEngine
 from tests.engine.hub_server import COMMIT, hub_server
 from tests.engine.test_contract import LONG, REQUEST, without_previews
@@ -186,10 +187,59 @@ def test_a_download_that_found_no_network_is_tried_again_by_itself(
     assert not engine.status().demo
 
 
+class ScriptedChild:
+    """Says what a child on a GPU would, and then nothing."""
+
+    pid = 0
+
+    def __init__(self, setup: wire.Setup) -> None:
+        self._left = [
+            wire.Warming(0.5),
+            wire.Ready(4, profile=setup.profile),
+            wire.Ready(2, notice="engine.memory-shared", params={"most": 2}),
+        ]
+        self._gone = threading.Event()
+
+    def receive(self, timeout: float) -> wire.FromChild | None:
+        if self._left:
+            return self._left.pop(0)
+        if self._gone.wait(timeout):
+            raise EOFError
+        return None
+
+    def send(self, message: wire.ToChild) -> None: ...
+
+    def ask_to_stop(self) -> None:
+        self._gone.set()
+
+    def end(self, timeout: float) -> int:  # noqa: ARG002 - it is gone already
+        return 0
+
+    def close(self) -> None: ...
+
+
+def test_warming_is_told_and_what_memory_taught_lowers_what_shares_a_step(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.engine.local.Child", ScriptedChild)
+    seen: list[EngineStatus] = []
+    engine = make("demo", on_change=lambda: seen.append(engine.status()))
+    engine.start()
+    wait_for(lambda: engine.status().notice == "engine.memory-shared")
+    states = [(status.state, status.progress, status.notice) for status in seen]
+    assert (EngineState.WARMING, 0.5, "") in states
+    assert states[-1] == (EngineState.READY, None, "engine.memory-shared")
+    one, two = (replace(REQUEST, pictures=tuple(PictureOrder(index=i, seed=i) for i in range(n))) for n in (1, 2))
+    assert engine.has_room([one], one)
+    assert not engine.has_room([one], two)
+
+
 @pytest.mark.parametrize(("source", "device"), [("ftp", "cpu"), ("huggingface", "tpu"), ("huggingface", "cuda:x")])
 def test_an_unknown_source_or_device_is_a_mistake_of_the_caller(source: str, device: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="unknown"):
         LocalEngine("demo", source, device, tmp_path)
+    with pytest.raises(ValueError, match="unknown"):
+        LocalEngine("demo", "huggingface", "cpu", tmp_path, profile="100gb")
 
 
 def test_two_runs_at_once_are_made_one_after_the_other(local_engine: LocalEngine) -> None:

@@ -6,19 +6,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import diffusers
 import torch
+import transformers
 from diffusers.hooks import apply_group_offloading
 from diffusers.models.attention_dispatch import AttentionBackendName, dispatch_attention_fn
 
 from app.engine.core import memory
+from app.engine.core.devices import Device
 from app.engine.core.placement import Stage
 from app.engine.core.profiles import CPU, Placement, Profile, Rounding
 from app.engine.core.untyped import Autoencoder, ZImagePipeline, ZImageTransformer
 
 log = logging.getLogger(__name__)
 
-UNTYPED: Final[Any] = diffusers
+UNTYPED: Final[Any] = transformers  # it has no annotations
 PLAIN_ATTENTION: Final = "native"
 # Of the blocks only these products: rounding embedders, modulation or the last layer turns the picture into noise.
 ROUNDED: Final = (".attention.to_", ".feed_forward.w")
@@ -53,17 +54,14 @@ def plain(pipeline: ZImagePipeline) -> Tuned:
 
 
 def tune(pipeline: ZImagePipeline, device: str, profile: Profile) -> Tuned:
-    """Pull every lever of the profile. The pipeline is on the device already if the profile keeps it there.
-
-    Raises torch.OutOfMemoryError.
-    """
+    """Put the pipeline's parts where the profile has them, and pull all its levers. Raises torch.OutOfMemoryError."""
     tuned = Tuned(profile, Stage(torch.device(device)))
     transformer, vae = pipeline.transformer, pipeline.vae
+    if profile.rounding is Rounding.FP8_STORAGE:  # before it goes to a card that could not hold it otherwise
+        _pull(tuned, "fp8 storage", lambda: round_storage(transformer))
+    tuned.stage = place(pipeline, tuned.stage.device, profile.placement)
     if profile.rounding is Rounding.FP8_PRODUCTS:
         _pull(tuned, "fp8 products", lambda: round_products(transformer))
-    elif profile.rounding is Rounding.FP8_STORAGE:
-        _pull(tuned, "fp8 storage", lambda: round_storage(transformer))
-    tuned.stage = place(pipeline, device, profile.placement)
     if profile.channels_last:
         _pull(tuned, "channels last", lambda: channels_last(vae))
     tuned.attention = set_attention(transformer, profile.attention, tuned.stage.device)
@@ -73,17 +71,17 @@ def tune(pipeline: ZImagePipeline, device: str, profile: Profile) -> Tuned:
     return tuned
 
 
-def place(pipeline: ZImagePipeline, device: str, placement: Placement) -> Stage:
+def place(pipeline: ZImagePipeline, device: torch.device, placement: Placement) -> Stage:
     """The decoder is small and always there. Raises torch.OutOfMemoryError."""
-    where = torch.device(device)
     if placement is Placement.RESIDENT:
-        return Stage(where)
-    pipeline.vae.to(where)
+        pipeline.to(device)
+        return Stage(device)
+    pipeline.vae.to(device)
     if placement is Placement.BY_PART:
-        return Stage(where, turns=(pipeline.text_encoder, pipeline.transformer))
+        return Stage(device, turns=(pipeline.text_encoder, pipeline.transformer))
     for part in (pipeline.text_encoder, pipeline.transformer):
-        stream_blocks(part, where)
-    return Stage(where)
+        stream_blocks(part, device)
+    return Stage(device)
 
 
 def stream_blocks(part: torch.nn.Module, device: torch.device) -> None:
@@ -103,11 +101,12 @@ def set_attention(transformer: ZImageTransformer, wanted: tuple[str, ...], devic
     """The first backend that works here, with a mask and without; the answer names it."""
     width = transformer.config.dim // transformer.config.n_heads
     for name in wanted:
+        if name == PLAIN_ATTENTION:
+            break
         if attention_works(name, width, device, transformer.dtype):
             transformer.set_attention_backend(name)
             return name
         log.warning("Attention by %s does not work here", name)
-    transformer.set_attention_backend(PLAIN_ATTENTION)
     return PLAIN_ATTENTION
 
 
@@ -165,11 +164,10 @@ def is_rounded(name: str) -> bool:
     return name.startswith(BLOCKS) and any(part in name for part in ROUNDED) and not name.endswith(".to_out")
 
 
-def four_bits(dtype: torch.dtype) -> dict[str, Any]:
-    """What loads a text encoder in nf4, by bitsandbytes."""
-    transformers: Any = importlib.import_module("transformers")
-    how = transformers.BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=dtype)
-    return {"quantization_config": how}
+def four_bits(device: Device) -> dict[str, Any]:
+    """What loads a text encoder in nf4 by bitsandbytes, at once on the device."""
+    how = UNTYPED.BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=device.dtype)
+    return {"quantization_config": how, "device_map": {"": device.name}}
 
 
 def _pull(tuned: Tuned, name: str, lever: Callable[[], None]) -> bool:

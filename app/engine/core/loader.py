@@ -11,7 +11,7 @@ import transformers
 from app.engine.core.devices import Device
 from app.engine.core.failures import LoadError
 from app.engine.core.levers import four_bits
-from app.engine.core.profiles import Placement, Profile
+from app.engine.core.profiles import Profile
 from app.engine.core.untyped import ZImagePipeline
 from app.logs import where
 
@@ -24,7 +24,7 @@ UNTYPED_TRANSFORMERS: Final[Any] = transformers
 def load_pipeline(folder: Path, device: Device, profile: Profile | None = None) -> ZImagePipeline:
     """The `ZImagePipeline` of a folder that `folder.check_folder` has passed.
 
-    On the device, or in the host's memory where the profile leaves it to `levers.tune` to place the parts.
+    On the device; with a profile in the host's memory, and `levers.tune` places the parts.
 
     Raises LoadError `engine.broken-model`, or `engine.out-of-memory` (to be tried again).
     """
@@ -35,7 +35,7 @@ def load_pipeline(folder: Path, device: Device, profile: Profile | None = None) 
         logging_of.enable_propagation()
     try:
         pipeline = _assemble(folder, device, profile)
-        if profile is None or profile.placement is Placement.RESIDENT:
+        if profile is None:
             pipeline.to(device.name)
     except LoadError:
         raise
@@ -52,7 +52,7 @@ def load_pipeline(folder: Path, device: Device, profile: Profile | None = None) 
 def _assemble(folder: Path, device: Device, profile: Profile | None) -> ZImagePipeline:
     """In the host's memory, with nothing left as chance has made it: neither library fails by itself then."""
     known = {"dtype": device.dtype, "local_files_only": True, "use_safetensors": True}
-    rounded = four_bits(device.dtype) if profile is not None and profile.text_encoder_4bit else {}
+    rounded = four_bits(device) if profile is not None and profile.text_encoder_4bit else {}
     text_encoder, report = UNTYPED_TRANSFORMERS.AutoModel.from_pretrained(
         folder / "text_encoder", output_loading_info=True, **known, **rounded
     )

@@ -35,6 +35,8 @@ USUAL_SIZES: Final = (
     (768, 1344),
 )
 SHARED_BY_GPU: Final = 4
+# Bytes of a transformer; a smaller one is not worth the minute before it is ready.
+WORTH_COMPILING: Final = 10**9
 
 
 class Placement(StrEnum):
@@ -177,7 +179,7 @@ def _profile(name: str, card: Card, weights: Weights) -> Profile:
         return Profile(name=CPU, dtype="float32")
     room = max(0, card.free - _on_device(name, card, weights))
     resident = name.startswith("24gb")
-    modern = card.dtype == "bfloat16"
+    compiled = resident and card.dtype == "bfloat16" and weights.transformer >= WORTH_COMPILING
     return Profile(
         name=name,
         dtype=card.dtype,
@@ -185,12 +187,12 @@ def _profile(name: str, card: Card, weights: Weights) -> Profile:
         rounding={"24gb-fp8": Rounding.FP8_PRODUCTS, "12gb-fp8": Rounding.FP8_STORAGE}.get(name, Rounding.NONE),
         text_encoder_4bit=name == "12gb-fp8",
         attention=("_native_cudnn", "native") if card.capability in CUDNN_ATTENTION else ("native",),
-        compiled=resident and modern,
+        compiled=compiled,
         channels_last=True,
         tiled_above=_side_within(room, DECODE_BYTES * _width(card)) ** 2,
         largest_side=_side_within(room, STEP_BYTES * _width(card)),
         most=SHARED_BY_GPU,
-        warm=USUAL_SIZES if resident and modern else (),
+        warm=USUAL_SIZES if compiled else (),
     )
 
 

@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Final
 
+import torch
 from torch import nn
 
 from app.domain.generation import SIDE_STEP
@@ -16,6 +17,11 @@ log = logging.getLogger(__name__)
 
 # A picture of this size that does not fit tells more about others on the device than about pictures.
 LEAST_SIDE: Final = 512
+
+
+def frees_nothing(device: torch.device) -> bool:
+    """Whether what leaves the device goes into the same memory."""
+    return device.type == "cpu"
 
 
 class Thrift:
@@ -46,7 +52,7 @@ class Thrift:
         """Keep on the device only what is at work, if that is possible and new."""
         profile, stage = self._tuned.profile, self._tuned.stage
         plain = profile.placement is Placement.RESIDENT and profile.rounding is Rounding.NONE
-        if not plain or profile.text_encoder_4bit or stage.takes_turns or stage.device.type == "cpu":
+        if not plain or profile.text_encoder_4bit or stage.takes_turns or frees_nothing(stage.device):
             return False
         stage.take_turns(*self._parts)
         self._tell("engine.memory-turns")

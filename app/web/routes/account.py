@@ -127,6 +127,8 @@ def status_json(status: ServiceStatus, actor: Principal, language: str) -> dict[
     if engine.state is EngineState.READY:
         if engine.demo:
             notices.append(_notice("demo", translate(language, "ui.service.demo")))
+        if engine.notice in catalogue(language) and allows(actor, Permission.QUEUE_MANAGE):
+            notices.append(_notice("failed", translate(language, engine.notice, **engine.notice_params)))
     elif engine.state in {EngineState.FAILED, EngineState.STOPPED}:
         notices.append(_notice("failed", _why(engine, actor, language)))
     else:
