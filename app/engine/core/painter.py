@@ -231,6 +231,7 @@ class Painter:
         if code == memory.EXHAUSTED:
             piece.lacks += 1
             if piece.lacks == 1 or self.thrift.spare():
+                piece.shape = replace(piece.shape, alone=piece.name)
                 self.waiting.insert(0, piece)
                 return
         self._refuse(piece, code)
