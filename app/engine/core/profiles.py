@@ -124,16 +124,22 @@ def is_installed(package: str) -> bool:
 def choose(
     wanted: str, card: Card, weights: Weights = TURBO, has: Callable[[str], bool] = is_installed
 ) -> tuple[Profile, str]:
-    """The profile for this card, and what the wanted one lacks if it is another: a package's name or `capability`."""
+    """The profile for this card, and what the wanted one lacks if it is another, as an administrator knows it."""
     name, lacking = wanted, ""
     if card.capability is None:
         return _profile(CPU, card, weights), "" if wanted in {AUTO, CPU} else "CUDA"
     if wanted == AUTO:
         return _profile(_largest(card, weights), card, weights), ""
     if (need := NEEDS.get(wanted)) is not None:
-        lacking = "capability" if card.capability < need.capability else "" if has(need.package) else need.package
+        lacking = _lacking(need, card.capability, has)
         name = need.instead if lacking else wanted
     return _profile(name, card, weights), lacking
+
+
+def _lacking(need: Need, capability: tuple[int, int], has: Callable[[str], bool]) -> str:
+    if capability < need.capability:
+        return f"compute capability {need.capability[0]}.{need.capability[1]}"
+    return "" if has(need.package) else need.package
 
 
 def lower(profile: Profile, card: Card, weights: Weights = TURBO) -> Profile | None:

@@ -75,10 +75,10 @@ def test_a_named_profile_is_taken_whatever_the_card(name: str) -> None:
     [
         ("24gb-fp8", RTX_4090, {"torchao"}, "24gb-fp8", ""),
         ("24gb-fp8", RTX_4090, set(), "24gb", "torchao"),
-        ("24gb-fp8", card("NVIDIA A100", (8, 0), 42), {"torchao"}, "24gb", "capability"),
+        ("24gb-fp8", card("NVIDIA A100", (8, 0), 42), {"torchao"}, "24gb", "compute capability 8.9"),
         ("12gb-fp8", RTX_3060, {"bitsandbytes"}, "12gb-fp8", ""),
         ("12gb-fp8", RTX_3060, set(), "8gb", "bitsandbytes"),
-        ("12gb-fp8", RTX_2070, {"bitsandbytes"}, "8gb", "capability"),
+        ("12gb-fp8", RTX_2070, {"bitsandbytes"}, "8gb", "compute capability 8.0"),
         ("16gb", NO_CARD, set(), "cpu", "CUDA"),
     ],
 )
