@@ -178,7 +178,15 @@ def test_a_process_keeps_its_output_for_the_ready_line_and_its_errors_in_the_cho
 def test_the_engine_child_logs_in_the_form_of_its_parent(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], form: str
 ) -> None:
-    nonsense = Setup(model="demo", source="x", device="cuda:?", models_dir=tmp_path, log_level=10, log_format=form)
+    nonsense = Setup(
+        model="demo",
+        source="x",
+        device="cuda:?",
+        models_dir=tmp_path,
+        profile="auto",
+        log_level=10,
+        log_format=form,
+    )
     child = Child(nonsense)
     try:
         message = None

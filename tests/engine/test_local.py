@@ -193,7 +193,7 @@ class ScriptedChild:
     pid = 0
 
     def __init__(self, setup: wire.Setup) -> None:
-        self._left = [
+        self._left: list[wire.FromChild] = [
             wire.Warming(0.5),
             wire.Ready(4, profile=setup.profile),
             wire.Ready(2, notice="engine.memory-shared", params={"most": 2}),
@@ -223,7 +223,7 @@ def test_warming_is_told_and_what_memory_taught_lowers_what_shares_a_step(
 ) -> None:
     monkeypatch.setattr("app.engine.local.Child", ScriptedChild)
     seen: list[EngineStatus] = []
-    engine = make("demo", on_change=lambda: seen.append(engine.status()))
+    engine: LocalEngine = make("demo", on_change=lambda: seen.append(engine.status()))
     engine.start()
     wait_for(lambda: engine.status().notice == "engine.memory-shared")
     states = [(status.state, status.progress, status.notice) for status in seen]

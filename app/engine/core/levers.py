@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import torch
 import transformers
-from diffusers.hooks import apply_group_offloading
+from diffusers.hooks.group_offloading import apply_group_offloading
 from diffusers.models.attention_dispatch import AttentionBackendName, dispatch_attention_fn
 
 from app.engine.core import memory
@@ -86,7 +86,7 @@ def place(pipeline: ZImagePipeline, device: torch.device, placement: Placement) 
 
 def stream_blocks(part: torch.nn.Module, device: torch.device) -> None:
     """Each block comes for its turn; on CUDA the next is on its way meanwhile."""
-    apply_group_offloading(  # type: ignore[no-untyped-call]  # diffusers has no annotations
+    apply_group_offloading(
         part,
         onload_device=device,
         offload_device=torch.device("cpu"),

@@ -115,7 +115,7 @@ def test_what_was_added_to_a_part_on_the_device_takes_its_turns_too() -> None:
     part.register_parameter("adapter", torch.nn.Parameter(torch.ones(2)))
     stage.bring(other)
     stage.bring(part)
-    assert part.adapter.tolist() == [1, 1]
+    assert part.get_parameter("adapter").tolist() == [1, 1]
 
 
 def test_compiled_blocks_give_the_same_picture_whoever_came_before(fresh: ZImagePipeline, make: Make) -> None:

@@ -14,6 +14,7 @@ from app.engine import wire
 from app.engine.core import levers
 from app.engine.core.devices import pick_device
 from app.engine.core.loader import load_pipeline
+from app.engine.core.placement import Stage
 from app.engine.core.untyped import ZImagePipeline
 from tests.engine.core.painting import Easel, octets_of, pictures_of
 from tests.engine.test_contract import REQUEST
@@ -91,7 +92,7 @@ def test_a_picture_that_cannot_be_decoded_whole_is_decoded_in_tiles(pipeline: ZI
     assert not pipeline.vae.use_tiling
 
 
-class Gpu(levers.Stage):
+class Gpu(Stage):
     """A stage that takes itself for a GPU; the numbers stay where they are."""
 
     def __init__(self, calls: list[str]) -> None:
