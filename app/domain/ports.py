@@ -113,12 +113,13 @@ class PreviewMade:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureMade:
-    """An encoded PNG. `seconds` is the time it took; `facts` is what making it again would need:
-    model, revision, dtype, device, library versions."""
+    """An encoded PNG and its WebP thumbnail. `seconds` is the time it took; `facts` is what making it again would
+    need: model, revision, dtype, device, profile, library versions."""
 
     index: int
     seed: int
     png: bytes = field(repr=False)
+    thumbnail: bytes = field(repr=False)
     seconds: float
     facts: Mapping[str, str]
 
@@ -218,7 +219,7 @@ class Vault(Protocol):
     def path_of(self, recipe: PictureRecipe) -> str:
         """The relative path that `keep` writes to; a function of id, name, time and seed alone."""
 
-    def keep(self, recipe: PictureRecipe, png: bytes, facts: Mapping[str, str]) -> StoredPicture:
+    def keep(self, recipe: PictureRecipe, png: bytes, thumbnail: bytes, facts: Mapping[str, str]) -> StoredPicture:
         """Write the picture with its metadata, and its thumbnail, whole or not at all. Raises PictureNotKeptError."""
 
     def discard(self, path: str, picture_id: str) -> None:

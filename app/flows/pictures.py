@@ -71,7 +71,7 @@ def keep(studio: Studio, job: Job, made: PictureMade) -> None:
     if not studio.store.read(lambda tx: is_current(tx, job)):
         raise EngineCancelledError
     recipe = recipe_of(studio, job, made.index)
-    stored = studio.vault.keep(recipe, made.png, made.facts)
+    stored = studio.vault.keep(recipe, made.png, made.thumbnail, made.facts)
     values = {
         "id": recipe.picture_id,
         "job_id": job.id,

@@ -1,19 +1,17 @@
-"""Small WebP copies for galleries."""
+"""Small WebP copies for galleries, where the engine's own was lost."""
 
 import io
-from typing import Final
 
 from PIL import Image
 
-LONGEST_SIDE: Final = 512
-QUALITY: Final = 82
+from app.domain.thumbnails import FORMAT, LONGEST_SIDE, METHOD, QUALITY, REDUCING_GAP
 
 
 def thumbnail(png: bytes) -> bytes:
     """WebP of at most 512 pixels a side, without metadata."""
     with Image.open(io.BytesIO(png)) as image:
         small = image.convert("RGB")
-        small.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.LANCZOS, reducing_gap=2.0)
+        small.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.LANCZOS, reducing_gap=REDUCING_GAP)
     encoded = io.BytesIO()
-    small.save(encoded, "WEBP", quality=QUALITY, method=2)
+    small.save(encoded, FORMAT, quality=QUALITY, method=METHOD)
     return encoded.getvalue()

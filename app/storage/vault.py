@@ -13,7 +13,7 @@ from app.domain.errors import NotFoundError, UnavailableError
 from app.domain.ports import PictureNotKeptError, PictureRecipe, StoredPicture
 from app.storage.files import FULL, remove_parts, write_whole
 from app.storage.metadata import parameters_text, recipe_json, with_text
-from app.storage.thumbnails import thumbnail
+from app.storage.thumbnails import thumbnail as thumbnail_of
 
 NAME: Final = re.compile(r"[0-9]{6}_[0-9]+_([0-9a-f]{16})\.png")
 
@@ -31,13 +31,13 @@ class FileVault:
         name = f"{moment:%H%M%S}_{recipe.seed}_{recipe.picture_id}.png"
         return f"{recipe.username}/{moment:%Y-%m-%d}/{name}"
 
-    def keep(self, recipe: PictureRecipe, png: bytes, facts: Mapping[str, str]) -> StoredPicture:
+    def keep(self, recipe: PictureRecipe, png: bytes, thumbnail: bytes, facts: Mapping[str, str]) -> StoredPicture:
         texts = {"parameters": parameters_text(recipe, facts), "atelier": recipe_json(recipe, facts)}
         content = with_text(png, texts)
         path = self.path_of(recipe)
         try:
             write_whole(self._inside(path), content)
-            write_whole(self._thumbnail(recipe.picture_id), thumbnail(png))
+            write_whole(self._thumbnail(recipe.picture_id), thumbnail)
         except OSError as error:
             # What made writing fail may well make this fail, and the job must end all the same.
             with contextlib.suppress(OSError):
@@ -61,7 +61,7 @@ class FileVault:
         small = self._thumbnail(picture_id)
         if not small.is_file():
             try:
-                write_whole(small, thumbnail(self.original(path).read_bytes()))
+                write_whole(small, thumbnail_of(self.original(path).read_bytes()))
             except OSError:
                 raise UnavailableError from None
         return small

@@ -7,6 +7,7 @@ from typing import Final
 from PIL import Image
 
 from app.domain.ports import EngineEvent, EngineRequest, EngineState, EngineStatus, PictureMade, StepDone
+from app.storage.thumbnails import thumbnail
 
 FACTS: Final = dict.fromkeys(("model", "revision", "dtype", "device", "torch", "diffusers"), "bench")
 
@@ -18,6 +19,7 @@ class InstantEngine:
         file = io.BytesIO()
         Image.new("RGB", (256, 256), "red").save(file, "PNG")
         self._png = file.getvalue()
+        self._thumbnail = thumbnail(self._png)
 
     def start(self) -> None:
         """It always runs."""
@@ -32,7 +34,14 @@ class InstantEngine:
         for order in request.pictures:
             for step in range(1, request.steps + 1):
                 yield StepDone(index=order.index, step=step)
-            yield PictureMade(index=order.index, seed=order.seed, png=self._png, seconds=0.001, facts=FACTS)
+            yield PictureMade(
+                index=order.index,
+                seed=order.seed,
+                png=self._png,
+                thumbnail=self._thumbnail,
+                seconds=0.001,
+                facts=FACTS,
+            )
 
     def has_room(self, running: Sequence[EngineRequest], request: EngineRequest) -> bool:  # noqa: ARG002 - the port's
         return False

@@ -25,6 +25,7 @@ from app.domain.ports import (
     StepDone,
 )
 from app.engine.core import batching
+from app.storage.thumbnails import thumbnail
 
 FACTS = {"model": "fake", "revision": "0", "dtype": "none", "device": "fake", "torch": "0", "diffusers": "0"}
 # One word, or one character of any other kind.
@@ -168,8 +169,14 @@ class FakeEngine:
                 yield StepDone(index=order.index, step=step)
                 if self.previews and step < request.steps:
                     yield PreviewMade(index=order.index, step=step, webp=_preview(request, order))
+            png = _picture(request, order)
             yield PictureMade(
-                index=order.index, seed=order.seed, png=_picture(request, order), seconds=self.step_delay, facts=FACTS
+                index=order.index,
+                seed=order.seed,
+                png=png,
+                thumbnail=thumbnail(png),
+                seconds=self.step_delay,
+                facts=FACTS,
             )
 
     def _is_let(self) -> bool:

@@ -119,7 +119,7 @@ class Lifecycle(RuleBasedStateMachine):
         job = data.draw(st.sampled_from(list(self.running.values())))
         if missing := self.missing(job):
             made = self.made(missing[0])
-            self.studio.vault.keep(recipe_of(self.studio, job, made.index), made.png, made.facts)
+            self.studio.vault.keep(recipe_of(self.studio, job, made.index), made.png, made.thumbnail, made.facts)
         self.crash()
 
     @precondition(lambda self: self.running)
@@ -224,7 +224,7 @@ class Lifecycle(RuleBasedStateMachine):
 
     @staticmethod
     def made(index: int) -> PictureMade:
-        return PictureMade(index=index, seed=0, png=png(), seconds=0.1, facts=FACTS)
+        return PictureMade(index=index, seed=0, png=png(), thumbnail=b"small", seconds=0.1, facts=FACTS)
 
 
 @pytest.mark.timeout(900)

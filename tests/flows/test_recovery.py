@@ -36,8 +36,8 @@ def crash_after_writing(building: Building, monkeypatch: pytest.MonkeyPatch) -> 
     """Run one job up to the moment between the file and its row, and die there."""
     keep = building.studio.vault.keep
 
-    def keep_and_die(recipe: PictureRecipe, png: bytes, facts: Mapping[str, str]) -> StoredPicture:
-        keep(recipe, png, facts)
+    def keep_and_die(recipe: PictureRecipe, png: bytes, small: bytes, facts: Mapping[str, str]) -> StoredPicture:
+        keep(recipe, png, small, facts)
         raise SystemExit
 
     with monkeypatch.context() as patched:
@@ -81,7 +81,7 @@ def test_a_file_without_a_row_goes_when_its_job_is_cancelled_before_the_next_sta
 
 
 def test_a_full_disk_fails_the_job_and_charges_nothing(building: Building, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(_recipe: PictureRecipe, _png: bytes, _facts: Mapping[str, str]) -> StoredPicture:
+    def full(_recipe: PictureRecipe, _png: bytes, _small: bytes, _facts: Mapping[str, str]) -> StoredPicture:
         raise PictureNotKeptError("disk-full")
 
     mei = building.person("mei")
@@ -126,10 +126,10 @@ def test_a_job_that_breaks_us_every_time_fails_after_three_tries_and_blocks_nobo
     poison, other = light.click(mei, seed=13), light.click(tom)
     keep = light.studio.vault.keep
 
-    def choke(recipe: PictureRecipe, png: bytes, facts: Mapping[str, str]) -> StoredPicture:
+    def choke(recipe: PictureRecipe, png: bytes, small: bytes, facts: Mapping[str, str]) -> StoredPicture:
         if recipe.seed == 13:
             raise ZeroDivisionError
-        return keep(recipe, png, facts)
+        return keep(recipe, png, small, facts)
 
     monkeypatch.setattr(light.studio.vault, "keep", choke)
     for _ in range(4):
@@ -260,7 +260,7 @@ def test_a_late_result_leaves_the_file_of_the_next_attempt_alone(light: Building
     now = run.claim(light.studio)
     assert now is not None
     recipe = recipe_of(light.studio, now, 0)
-    light.studio.vault.keep(recipe, made.png, made.facts)
+    light.studio.vault.keep(recipe, made.png, made.thumbnail, made.facts)
 
     with pytest.raises(EngineCancelledError):
         keep(light.studio, late, made)

@@ -15,6 +15,7 @@ from app.storage.initial_password import InitialPasswordFile
 from app.storage.vault import FileVault
 
 FACTS = {"model": "demo"}
+SMALL = b"what the engine made beside the picture"
 
 
 def recipe(**changes: object) -> PictureRecipe:
@@ -46,7 +47,7 @@ def vault(tmp_path: Path) -> FileVault:
 
 
 def test_a_kept_picture_has_the_same_pixels_and_says_how_it_was_made(vault: FileVault, png: bytes) -> None:
-    stored = vault.keep(recipe(negative_prompt="blue"), png, FACTS)
+    stored = vault.keep(recipe(negative_prompt="blue"), png, SMALL, FACTS)
 
     assert stored.path == "mei/2026-11-23/090807_42_0123456789abcdef.png"
     with Image.open(vault.original(stored.path)) as kept, Image.open(io.BytesIO(png)) as given:
@@ -60,7 +61,7 @@ def test_a_kept_picture_has_the_same_pixels_and_says_how_it_was_made(vault: File
 
 
 def test_a_second_try_replaces_its_own_file(vault: FileVault, png: bytes) -> None:
-    assert vault.keep(recipe(), png, FACTS) == vault.keep(recipe(), png, FACTS)
+    assert vault.keep(recipe(), png, SMALL, FACTS) == vault.keep(recipe(), png, SMALL, FACTS)
     assert len(vault.paths()) == 1
 
 
@@ -72,7 +73,7 @@ def test_a_full_disk_leaves_nothing_behind(
 
     monkeypatch.setattr(vault_module, "write_whole", full)
     with pytest.raises(PictureNotKeptError) as refused:
-        vault.keep(recipe(), png, FACTS)
+        vault.keep(recipe(), png, SMALL, FACTS)
     assert refused.value.code == "disk-full"
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
@@ -83,20 +84,21 @@ def test_a_file_in_place_of_the_folder_is_one_more_reason_not_to_keep_a_picture(
     (tmp_path / "outputs").mkdir()
     (tmp_path / "outputs/mei").write_text("no folder")
     with pytest.raises(PictureNotKeptError) as refused:
-        vault.keep(recipe(), png, FACTS)
+        vault.keep(recipe(), png, SMALL, FACTS)
     assert refused.value.code == "storage-error"
     vault.discard(vault.path_of(recipe()), recipe().picture_id)
 
 
 def test_half_written_files_are_swept_away(vault: FileVault, png: bytes, tmp_path: Path) -> None:
-    stored = vault.keep(recipe(), png, FACTS)
+    stored = vault.keep(recipe(), png, SMALL, FACTS)
     (tmp_path / "outputs/mei/2026-11-23/.090807_43_x.png.0a1b2c3d.part").write_bytes(b"half")
     assert vault.sweep(timedelta()) == 1
     assert vault.paths() == {stored.path}
 
 
 def test_a_lost_thumbnail_is_made_again(vault: FileVault, png: bytes) -> None:
-    stored = vault.keep(recipe(), png, FACTS)
+    stored = vault.keep(recipe(), png, SMALL, FACTS)
+    assert vault.thumbnail(stored.path, "0123456789abcdef").read_bytes() == SMALL
     vault.thumbnail(stored.path, "0123456789abcdef").unlink()
     with Image.open(vault.thumbnail(stored.path, "0123456789abcdef")) as again:
         assert again.format == "WEBP"

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from app.domain.ports import EngineRunError
+from app.domain.thumbnails import FORMAT, LONGEST_SIDE, METHOD, QUALITY, REDUCING_GAP
 from app.engine.core.denoising import SIDE
 from app.engine.core.hostcopy import HostCopy
 from app.engine.core.untyped import Autoencoder
@@ -30,17 +31,33 @@ class Developed:
     octets: HostCopy
     finite: HostCopy
 
-    def png(self) -> bytes:
-        """The picture as a PNG file; waits for the device.
+    def image(self) -> Image.Image:
+        """The picture in the computer's own memory; waits for the device.
 
         Raises EngineRunError `invalid-pixels`: what is no number would come out black.
         """
         octets = self.octets.ready()
         if not bool(self.finite.ready()):
             raise EngineRunError("invalid-pixels")
-        file = io.BytesIO()
-        Image.fromarray(octets.numpy()).save(file, "PNG", compress_level=PNG_LEVEL)
-        return file.getvalue()
+        return Image.fromarray(octets.numpy())
+
+    def png(self) -> bytes:
+        """The picture as a PNG file. Raises as `image` does."""
+        return png(self.image())
+
+
+def png(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "PNG", compress_level=PNG_LEVEL)
+    return file.getvalue()
+
+
+def thumbnail(image: Image.Image) -> bytes:
+    """As `app.storage` makes it of the PNG, byte by byte; the image shrinks."""
+    image.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.LANCZOS, reducing_gap=REDUCING_GAP)
+    file = io.BytesIO()
+    image.save(file, FORMAT, quality=QUALITY, method=METHOD)
+    return file.getvalue()
 
 
 def decode(vae: Autoencoder, latents: Tensor) -> Developed:

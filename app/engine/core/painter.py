@@ -19,7 +19,7 @@ from app.engine import wire
 from app.engine.core import batching, denoising
 from app.engine.core.batching import Shape
 from app.engine.core.captions import CaptionEncoder, padded_length
-from app.engine.core.decoding import Developed, Previewer, decode, webp
+from app.engine.core.decoding import Developed, Previewer, decode, png, thumbnail, webp
 from app.engine.core.easel import Piece, Run
 from app.engine.core.hostcopy import HostCopy, Lead
 from app.engine.core.untyped import ZImagePipeline
@@ -163,12 +163,17 @@ class Painter:
         """In a thread of the pool."""
         order, run = piece.order, piece.run
         try:
-            content = developed.png()
+            image = developed.image()
+            content, small = png(image), thumbnail(image)
         except Exception as error:  # noqa: BLE001 - as above
             _give_up([run], _code_of(error))
             return
         seconds = time.monotonic() - piece.begun
-        run.tell(PictureMade(index=order.index, seed=order.seed, png=content, seconds=seconds, facts=self._facts))
+        run.tell(
+            PictureMade(
+                index=order.index, seed=order.seed, png=content, thumbnail=small, seconds=seconds, facts=self._facts
+            )
+        )
         run.delivered()
 
     def _drop_cancelled(self, is_cancelled: Callable[[int], bool]) -> None:

@@ -23,7 +23,8 @@ from app.engine.core.failures import LoadError
 from app.engine.core.loader import load_pipeline
 from app.engine.core.untyped import ZImagePipeline
 from app.engine.prompts import TokenCounter
-from tests.engine.core.painting import Easel, octets_of
+from app.storage.thumbnails import thumbnail
+from tests.engine.core.painting import Easel, octets_of, pictures_of
 from tests.engine.test_contract import REQUEST
 
 
@@ -176,6 +177,14 @@ def test_previews_are_small_webps_and_grow_like_the_picture(easel: Easel, monkey
     for preview in previews:
         with Image.open(io.BytesIO(preview.webp)) as image:
             assert (image.format, image.size) == ("WEBP", (256, 128))
+
+
+def test_the_thumbnail_comes_beside_the_picture_and_is_the_one_that_storage_would_make(easel: Easel) -> None:
+    easel.order(replace(REQUEST, width=768, height=512, steps=1))
+    (made,) = pictures_of(easel.finish(1))
+    assert made.thumbnail == thumbnail(made.png)
+    with Image.open(io.BytesIO(made.thumbnail)) as small:
+        assert (small.format, small.size) == ("WEBP", (512, 341))
 
 
 def test_no_preview_comes_sooner_than_the_pause_between_two(easel: Easel) -> None:
