@@ -9,9 +9,11 @@ PROMPTS: Final = (
     "a red lantern, {number}",
     "a photo of a quiet river at dusk with a red lantern over the water, soft light, number {number}",
     "一只红色的灯笼挂在河边的老房子前,黄昏,第 {number} 张",
-    "a wide view of a harbour in the early morning: fishing boats with peeling paint, nets that dry in the sun, gulls "
-    "on the pier, a woman in a yellow coat who carries a basket, a lighthouse far away in the haze, film grain, muted "
-    "colours, 35 mm, taken from a low angle with the water close to the lens, number {number}",
+    (
+        "a wide view of a harbour in the early morning: fishing boats with peeling paint, nets that dry in the sun, "
+        "gulls on the pier, a woman in a yellow coat who carries a basket, a lighthouse far away in the haze, film "
+        "grain, muted colours, 35 mm, taken from a low angle with the water close to the lens, number {number}"
+    ),
 )
 NUMBERS: Final = itertools.count()
 

@@ -87,7 +87,8 @@ def table(document: dict[str, Any]) -> str:
         lines.append(f"{numbers}{goals}{'  MISSED' if missed else ''}")
     lines.append(f"   side{''.join(f'{name:>10}' for name in STAGES)}   ms; from png on a photo-like picture")
     for stage in document["stages"]:
-        lines.append(f"{stage['side']:>7}{''.join(f'{stage[name]:>10.1f}' for name in STAGES)}")
+        numbers = "".join(f"{stage[name]:>10.1f}" for name in STAGES)
+        lines.append(f"{stage['side']:>7}{numbers}")
     sums = ", ".join(f"{each['teraflop']:.3g} at {each['side']}²" for each in document["operations"])
     lines.append(f"operations of a picture, million million: {sums}")
     lines.append("memory, MiB: " + ", ".join(f"{name} {mib}" for name, mib in document["memory"].items()))

@@ -13,8 +13,7 @@ import torch
 from app.domain.ports import PictureMade
 from app.engine.core import denoising
 from app.engine.core.captions import CaptionEncoder
-from app.engine.core.decoding import decode, png, thumbnail
-from app.engine.core.decoding import Developed
+from app.engine.core.decoding import Developed, decode, png, thumbnail
 from app.engine.core.hostcopy import HostCopy
 from app.engine.core.untyped import ZImagePipeline
 from app.storage.vault import FileVault
@@ -45,6 +44,9 @@ def _on_device(pipeline: ZImagePipeline, side: int) -> dict[str, float]:
         sketch.step = 0
         denoising.advance(transformer, [sketch])
 
+    def octets() -> None:
+        decode(painted, start).octets.ready()
+
     ready = start[None].to(vae.dtype)
     pixels = vae.decode(ready, return_dict=False)
     painted: Any = SimpleNamespace(config=vae.config, dtype=vae.dtype, decode=lambda *_, **__: pixels)
@@ -52,7 +54,7 @@ def _on_device(pipeline: ZImagePipeline, side: int) -> dict[str, float]:
         "text": text,
         "step": _milliseconds(step),
         "decode": _milliseconds(partial(vae.decode, ready, return_dict=False)),
-        "octets": _milliseconds(lambda: decode(painted, start).octets.ready()),
+        "octets": _milliseconds(octets),
     }
 
 
