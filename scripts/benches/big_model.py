@@ -1,5 +1,6 @@
 """Z-Image-Turbo's full architecture with random weights: as fast as the real one, and nothing to download."""
 
+import copy
 from pathlib import Path
 from typing import Any, Final
 
@@ -7,7 +8,7 @@ import diffusers
 import torch
 from transformers import AutoTokenizer, Qwen3Config, Qwen3Model
 
-from app.engine.core.untyped import Autoencoder, ZImagePipeline
+from app.engine.core.untyped import Autoencoder, ZImagePipeline, ZImageTransformer
 
 UNTYPED: Any = diffusers  # its classes have no annotations
 TOKENIZER: Final = Path(__file__).parents[2] / "models" / "demo" / "tokenizer"
@@ -23,18 +24,22 @@ TEXT: Final = Qwen3Config(
     max_position_embeddings=40960,
 )
 SPREAD: Final = 0.02
+REFINERS: Final = 2
 
 
-def full_size(device: str, dtype: torch.dtype) -> ZImagePipeline:
-    """A ZImagePipeline of 6.2 + 4.0 + 0.08 thousand million numbers, 20.5 GB in bfloat16."""
+def full_size(device: str, dtype: torch.dtype, layers: int | None = None) -> ZImagePipeline:
+    """A ZImagePipeline of 6.2 + 4.0 + 0.08 thousand million numbers, 20.5 GB in bfloat16.
+
+    With so many `layers` instead of 30 and 35 that are read, each as wide as ever, it fits where that does not.
+    """
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     torch.manual_seed(1)
     try:
         with torch.device(device):
             parts = {
-                "transformer": UNTYPED.ZImageTransformer2DModel(cap_feat_dim=2560, axes_lens=[1536, 512, 512]),
-                "text_encoder": Qwen3Model(TEXT),
+                "transformer": _transformer(layers),
+                "text_encoder": Qwen3Model(_text(layers)),
                 "vae": _autoencoder(),
             }
     finally:
@@ -48,6 +53,20 @@ def full_size(device: str, dtype: torch.dtype) -> ZImagePipeline:
     pipeline = UNTYPED.ZImagePipeline(scheduler=scheduler, tokenizer=AutoTokenizer.from_pretrained(TOKENIZER), **parts)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
+
+
+def _transformer(layers: int | None) -> ZImageTransformer:
+    shorter = {} if layers is None else {"n_layers": layers, "n_refiner_layers": min(layers, REFINERS)}
+    return UNTYPED.ZImageTransformer2DModel(cap_feat_dim=2560, axes_lens=[1536, 512, 512], **shorter)
+
+
+def _text(layers: int | None) -> Qwen3Config:
+    """The last layer is never read."""
+    shorter = copy.deepcopy(TEXT)
+    if layers is not None:
+        shorter.num_hidden_layers = layers + 1
+        shorter.layer_types = shorter.layer_types[: layers + 1]
+    return shorter
 
 
 def _autoencoder() -> Autoencoder:

@@ -1,221 +1,176 @@
 """Pictures a second of the engine against a plain ZImagePipeline loop that also encodes and saves, in one run."""
 
 import argparse
-import itertools
 import resource
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any, Final
 
 import torch
 
-from app.domain.ports import EngineRequest, PictureMade, PictureOrder
-from app.engine import wire
-from app.engine.core import denoising
+from app.domain.ports import EngineRequest
 from app.engine.core.captions import CaptionEncoder
-from app.engine.core.decoding import Developed, decode
 from app.engine.core.devices import Device, most_at_once, pick_device
-from app.engine.core.hostcopy import HostCopy
 from app.engine.core.loader import load_pipeline
 from app.engine.core.models import DEMO
-from app.engine.core.painter import Painter
 from app.engine.core.untyped import ZImagePipeline
-from scripts.benches import big_model
+from scripts.benches import big_model, operations
+from scripts.benches.crowd import request_for
 from scripts.benches.figures import machine, positive
+from scripts.benches.own_engine import OwnEngine
+from scripts.benches.stages import STEPS, measure_stages
 
-STEPS: Final = 8
-# Operations of 8 steps, one text of 64 tokens and one decode at the full size, per side in pixels; 1024 was counted,
-# the others follow from the shares of attention and of the rest.
-OPERATIONS: Final = {512: 1.06e14, 768: 2.5e14, 1024: 4.56e14}
-ROOF: Final = 7.9e14  # bfloat16 operations a second that an H100 was measured to reach in large products
-PROMPT: Final = "a photo of a red lantern over a quiet river at dusk, number {number}"
+DEMO_WEIGHTS: Final = "demo"
+FULL_SIZE: Final = "random-full-size"
+CROWD: Final = 8
+ANY_DEVICE_GOAL: Final = 0.97
+H100_GOAL: Final = 1.5
+ROOFLINE_GOAL: Final = 1.6
+GOAL_SIDE: Final = 1024
+STAGES: Final = ("text", "step", "decode", "octets", "png", "thumbnail", "write")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--weights", choices=("demo", "random-full-size"), default="demo")
+    parser.add_argument("--weights", choices=(DEMO_WEIGHTS, FULL_SIZE), default=DEMO_WEIGHTS)
+    parser.add_argument(
+        "--layers", type=positive, help="of random-full-size, instead of all: to try the way without a GPU"
+    )
     parser.add_argument("--device", default="auto")
     parser.add_argument("--sizes", type=positive, nargs="+", default=[512, 768, 1024], help="sides of square pictures")
     parser.add_argument("--queued", type=positive, nargs="+", default=[1, 2, 4, 8], help="how many people wait at once")
     parser.add_argument("--rounds", type=positive, default=3, help="of each kind, in turns; the middle one counts")
+    parser.add_argument("--quick", action="store_true", help="one round")
+    parser.add_argument("--tflops", type=float, help="what the device reaches at most; known by name for an H100")
 
 
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     device = pick_device(arguments.device)
-    make = _maker(arguments.weights, device)
-    plain, own = make(), make()
-    said: SimpleQueue[wire.FromChild] = SimpleQueue()
-    painter = Painter(own, {"model": arguments.weights}, said.put, most=most_at_once(device))
-    rows = []
-    for side in arguments.sizes:
-        _plain_loop(plain, side, 1)  # the first of each size pays for choosing kernels
-        _own_engine(painter, said, side, 1)
-        rows += [_compare(plain, painter, said, side, queued, arguments.rounds) for queued in arguments.queued]
+    roof = arguments.tflops * 1e12 if arguments.tflops else operations.roof_of(device.label)
+    plain, own = _pipelines(arguments, device)
+    rounds = 1 if arguments.quick else arguments.rounds
+    with tempfile.TemporaryDirectory(prefix="atelier-bench-") as name:
+        folder = Path(name)
+        sides = {"plain": _plain_loop(plain, folder), "ours": OwnEngine(own, folder, most_at_once(device)).make}
+        rows = []
+        for side in arguments.sizes:
+            for make in sides.values():
+                make([request_for(side, STEPS)])  # the first of each size pays for choosing kernels
+            rows += [_compare(sides, side, queued, rounds) for queued in arguments.queued]
+        stages = [measure_stages(own, side, folder) for side in arguments.sizes]
+    tokens = _tokens(own)
+    work = {side: operations.of_picture(own, side, tokens, STEPS) for side in arguments.sizes}
     return {
-        "machine": machine() | {"device": device.label, "torch": torch.__version__},
+        "machine": machine() | {"device": device.label, "torch": torch.__version__, "threads": torch.get_num_threads()},
         "weights": arguments.weights,
+        "layers": arguments.layers,
         "steps": STEPS,
-        "rows": [row | _roofline(row, device, arguments.weights) for row in rows],
-        "stages": [_stages(own, side) for side in arguments.sizes],
-        "memory_mib": _memory(device),
+        "rounds": rounds,
+        "roof_tflops": roof and roof / 1e12,
+        "operations": [{"side": side, "tokens": tokens, "teraflop": each / 1e12} for side, each in work.items()],
+        "rows": [row | _roofline(row, work[row["side"]], roof) | goals(row, device) for row in rows],
+        "stages": stages,
+        "memory": _memory(device),
     }
 
 
 def table(document: dict[str, Any]) -> str:
-    lines = [f"{document['machine']['device']}, {document['weights']}, {document['steps']} steps"]
-    lines.append("   side  queued  plain img/s  ours img/s   ratio  of the roofline")
+    layers = f" of {document['layers']} layers" if document["layers"] else ""
+    heading = f"{document['machine']['device']}, {document['weights']}{layers}, {document['steps']} steps"
+    lines = [heading, "   side  queued  plain img/s  ours img/s   ratio    goal  x roofline    goal"]
     for row in document["rows"]:
-        roof = f"{row['times_roofline']:.2f}x" if row["times_roofline"] else "-"
-        lines.append(
-            f"{row['side']:>7}{row['queued']:>8}{row['plain']:>13.3f}{row['ours']:>12.3f}{row['ratio']:>8.3f}{roof:>17}"
-        )
-    lines.append("   side   text ms   step ms  decode ms  file ms (a photo-like picture)")
-    lines += [
-        f"{stage['side']:>7}{stage['text']:>10.1f}{stage['step']:>10.1f}{stage['decode']:>11.1f}{stage['file']:>9.1f}"
-        for stage in document["stages"]
-    ]
-    lines.append(f"memory: {document['memory_mib']} MiB")
+        numbers = f"{row['side']:>7}{row['queued']:>8}{row['plain']:>13.3f}{row['ours']:>12.3f}{row['ratio']:>8.3f}"
+        missed = _is_missed(row["goal"], row["ratio"]) or _is_missed(row["times_roofline"], row["roofline_goal"])
+        goals = f"{_number(row['goal'], 8)}{_number(row['times_roofline'], 12)}{_number(row['roofline_goal'], 8)}"
+        lines.append(f"{numbers}{goals}{'  MISSED' if missed else ''}")
+    lines.append(f"   side{''.join(f'{name:>10}' for name in STAGES)}   ms; from png on a photo-like picture")
+    for stage in document["stages"]:
+        numbers = "".join(f"{stage[name]:>10.1f}" for name in STAGES)
+        lines.append(f"{stage['side']:>7}{numbers}")
+    sums = ", ".join(f"{each['teraflop']:.3g} at {each['side']}²" for each in document["operations"])
+    lines.append(f"operations of a picture, million million: {sums}")
+    lines.append("memory, MiB: " + ", ".join(f"{name} {mib}" for name, mib in document["memory"].items()))
     return "\n".join(lines)
 
 
-def _maker(weights: str, device: Device) -> Callable[[], ZImagePipeline]:
-    """The demo model is loaded for each side apart; twice the full size would not fit, and trimming spares the plain
-    loop's text encoder nothing that it can see."""
-    if weights == "demo":
-        return lambda: load_pipeline(DEMO, device)
-    pipeline = big_model.full_size(device.name, device.dtype)
-    return lambda: pipeline
+def goals(row: dict[str, Any], device: Device) -> dict[str, float | None]:
+    """Of one row: the least ratio and, on the card for which there is one, the most times of the roofline."""
+    is_large, is_h100 = row["side"] == GOAL_SIDE, operations.roof_of(device.label) is not None
+    if is_large and is_h100:
+        return {"goal": H100_GOAL, "roofline_goal": ROOFLINE_GOAL}
+    is_crowd = row["queued"] >= CROWD and (is_large or device.is_cuda)
+    return {"goal": ANY_DEVICE_GOAL if is_crowd else None, "roofline_goal": None}
 
 
-def _compare(
-    plain: ZImagePipeline, painter: Painter, said: SimpleQueue[wire.FromChild], side: int, queued: int, rounds: int
-) -> dict[str, Any]:
+def _pipelines(arguments: argparse.Namespace, device: Device) -> tuple[ZImagePipeline, ZImagePipeline]:
+    """The demo model is loaded for each side apart; twice the full size would not fit, and what the engine drops of
+    the text encoder spares the plain loop a layer, too."""
+    if arguments.weights == DEMO_WEIGHTS:
+        return load_pipeline(DEMO, device), load_pipeline(DEMO, device)
+    pipeline = big_model.full_size(device.name, device.dtype, arguments.layers)
+    return pipeline, pipeline
+
+
+Make = Callable[[Sequence[EngineRequest]], object]
+
+
+def _compare(sides: dict[str, Make], side: int, queued: int, rounds: int) -> dict[str, Any]:
     """In turns, so that a machine that slows down slows both."""
-    times: dict[str, list[float]] = {"plain": [], "ours": []}
+    times: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(rounds):
-        times["plain"].append(_plain_loop(plain, side, queued))
-        times["ours"].append(_own_engine(painter, said, side, queued))
+        for name, make in sides.items():
+            requests = [request_for(side, STEPS) for _ in range(queued)]
+            begun = time.perf_counter()
+            make(requests)
+            times[name].append(time.perf_counter() - begun)
     speed = {name: queued / statistics.median(seconds) for name, seconds in times.items()}
     return {"side": side, "queued": queued, **speed, "ratio": speed["ours"] / speed["plain"]}
 
 
-NUMBERS: Final = itertools.count()
+def _plain_loop(pipeline: ZImagePipeline, folder: Path) -> Make:
+    """What a page without an engine does: nothing is waited for on the disk, and there is no thumbnail."""
 
-
-def _prompts(count: int) -> list[str]:
-    """New ones each time: nobody is helped by what was encoded before."""
-    return [PROMPT.format(number=next(NUMBERS)) for _ in range(count)]
-
-
-def _plain_loop(pipeline: ZImagePipeline, side: int, count: int) -> float:
-    """Seconds of what a page without an engine does."""
-    with tempfile.TemporaryDirectory() as folder:
-        begun = time.perf_counter()
-        for place, prompt in enumerate(_prompts(count)):
+    def make(requests: Sequence[EngineRequest]) -> None:
+        for request in requests:
             image = pipeline(
-                prompt=prompt,
-                height=side,
-                width=side,
-                num_inference_steps=STEPS,
-                guidance_scale=0.0,
-                generator=torch.Generator("cpu").manual_seed(place),
+                prompt=request.prompt,
+                height=request.height,
+                width=request.width,
+                num_inference_steps=request.steps,
+                guidance_scale=request.guidance_scale,
+                generator=torch.Generator("cpu").manual_seed(request.pictures[0].seed),
             ).images[0]
-            image.save(Path(folder) / f"{place}.png")
-        return time.perf_counter() - begun
+            image.save(folder / f"{request.job_id}.png")
 
-
-def _own_engine(painter: Painter, said: SimpleQueue[wire.FromChild], side: int, count: int) -> float:
-    """Seconds of the same through the engine, files included."""
-    with tempfile.TemporaryDirectory() as folder:
-        begun, left = time.perf_counter(), count
-        for place, prompt in enumerate(_prompts(count)):
-            painter.take_in(wire.Run(next(NUMBERS), _request(prompt, side, place)))
-        while left:
-            if not painter.is_idle:
-                painter.advance(lambda _: False)
-            while left and (painter.is_idle or not said.empty()):
-                message = said.get()
-                if isinstance(message, wire.Happened) and isinstance(message.event, PictureMade):
-                    (Path(folder) / f"{message.run_id}.png").write_bytes(message.event.png)
-                left -= isinstance(message, wire.RunDone)
-                if isinstance(message, wire.RunFailed):
-                    raise SystemExit(f"the engine failed: {message.code}")
-        return time.perf_counter() - begun
-
-
-def _request(prompt: str, side: int, seed: int) -> EngineRequest:
-    return EngineRequest(
-        job_id=prompt,
-        attempt=1,
-        prompt=prompt,
-        negative_prompt="",
-        width=side,
-        height=side,
-        steps=STEPS,
-        guidance_scale=0.0,
-        pictures=(PictureOrder(index=0, seed=seed),),
-    )
+    return make
 
 
 @torch.inference_mode()
-def _stages(pipeline: ZImagePipeline, side: int) -> dict[str, float]:
-    """Milliseconds of each stage alone, the device awaited."""
+def _tokens(pipeline: ZImagePipeline) -> int:
+    """Of a long prompt; nearly all operations are the picture's own."""
     captions = CaptionEncoder(pipeline.tokenizer, pipeline.text_encoder)
-    transformer, vae = pipeline.transformer, pipeline.vae
-    text = _milliseconds(lambda: captions.features(*_prompts(1)))
-    wanted = captions.features(*_prompts(1))
-    sigmas, times = denoising.schedule(pipeline.scheduler, STEPS)
-    start = denoising.noise(transformer.in_channels, side, side, 1).to(transformer.device)
-    sketch = denoising.Sketch(start, sigmas, times, wanted, None, 0.0)
-
-    def step() -> None:
-        sketch.step = 0
-        denoising.advance(transformer, [sketch])
-
-    photo = Developed(HostCopy(_photo_like(side)), HostCopy(torch.tensor(data=True)))
-    return {
-        "side": side,
-        "text": text,
-        "step": _milliseconds(step),
-        "decode": _milliseconds(partial(decode, vae, start)),
-        "file": _milliseconds(photo.png),
-    }
+    return max(captions.features(request_for(GOAL_SIDE, STEPS).prompt).shape[0] for _ in range(4))
 
 
-def _photo_like(side: int) -> torch.Tensor:
-    """Octets with the spectrum of photographs: strength falls with the frequency."""
-    generator = torch.Generator().manual_seed(3)
-    ups, downs = torch.fft.fftfreq(side)[:, None], torch.fft.rfftfreq(side)[None]
-    fall = 1 / torch.hypot(ups, downs).clamp(min=1 / side)
-    waves = torch.fft.rfft2(torch.randn((3, side, side), generator=generator)) * fall
-    field: torch.Tensor = torch.fft.irfft2(waves, s=(side, side))
-    field = (field - field.mean()) / field.std() * 50 + 120 + torch.randn((3, side, side), generator=generator)
-    octets: torch.Tensor = field.clamp(0, 255).to(torch.uint8)
-    return octets.permute(1, 2, 0).contiguous()
+def _roofline(row: dict[str, Any], work: int, roof: float | None) -> dict[str, float | None]:
+    """How many times longer a picture took than its arithmetic alone."""
+    return {"times_roofline": None if roof is None else roof / work / row["ours"]}
 
 
-def _milliseconds(work: Callable[[], object], rounds: int = 5) -> float:
-    taken = []
-    for _ in range(rounds + 1):
-        begun = time.perf_counter()
-        work()
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
-        taken.append(1000 * (time.perf_counter() - begun))
-    return statistics.median(taken[1:])
+def _is_missed(least: float | None, most: float | None) -> bool:
+    return least is not None and most is not None and least > most
 
 
-def _roofline(row: dict[str, Any], device: Device, weights: str) -> dict[str, float | None]:
-    """How many times longer a picture took than the arithmetic alone; only known for the full size on a GPU."""
-    known = device.is_cuda and weights != "demo" and row["side"] in OPERATIONS
-    return {"times_roofline": ROOF / OPERATIONS[row["side"]] / row["ours"] if known else None}
+def _number(value: float | None, width: int) -> str:
+    return f"{'-':>{width}}" if value is None else f"{value:>{width}.2f}"
 
 
-def _memory(device: Device) -> int:
+def _memory(device: Device) -> dict[str, int]:
+    """MiB: of the whole process now and at most, both sides' models included; and of the card, at most."""
+    resident = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * resource.getpagesize() // 2**20
+    found = {"resident": resident, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}
     if device.is_cuda:
-        return torch.cuda.max_memory_allocated() // 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        found |= {"cuda_peak": torch.cuda.max_memory_allocated() // 2**20}
+    return found

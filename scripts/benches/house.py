@@ -1,4 +1,4 @@
-"""A whole house on a temporary SQLite database, whose limits and waits never get in the way of a measurement."""
+"""A whole house in a temporary folder, whose limits and waits never get in the way of a measurement."""
 
 import socket
 import tempfile
@@ -14,7 +14,7 @@ from unittest.mock import create_autospec
 import uvicorn
 
 from app.auth.rates import Rates
-from app.bootstrap import build, make_folders, prepare
+from app.bootstrap import House, build, make_folders, prepare
 from app.domain.people import Origin, Principal, Role
 from app.domain.ports import Engine
 from app.flows.studio import Studio, console
@@ -71,6 +71,26 @@ class Rooms:
 @contextmanager
 def rooms(database_url: str = "", engine: Engine | None = None) -> Iterator[Rooms]:
     """Migrated and ready; no dispatcher runs, and no engine but the given one."""
+    with _built(database_url, engine) as house:
+        clock = LeapingClock()
+        # Does nothing, whatever it is asked: the work is measured, not its limits.
+        no_rates = create_autospec(Rates, instance=True)
+        yield Rooms(replace(house.studio, clock=clock, rates=no_rates), clock)
+
+
+@contextmanager
+def working(engine: Engine) -> Iterator[House]:
+    """The same with the real clock, the real rates and a dispatcher at work."""
+    with _built("", engine) as house:
+        house.start()
+        try:
+            yield house
+        finally:
+            house.stop()
+
+
+@contextmanager
+def _built(database_url: str, engine: Engine | None) -> Iterator[House]:
     with tempfile.TemporaryDirectory(prefix="atelier-bench-") as folder:
         places = {name: Path(folder) / name for name in ("data_dir", "outputs_dir", "models_dir")}
         settings = load(
@@ -79,11 +99,8 @@ def rooms(database_url: str = "", engine: Engine | None = None) -> Iterator[Room
         make_folders(settings)
         house = build(settings, engine=engine)
         prepare(house, settings)
-        clock = LeapingClock()
-        # Does nothing, whatever it is asked: the work is measured, not its limits.
-        no_rates = create_autospec(Rates, instance=True)
         try:
-            yield Rooms(replace(house.studio, clock=clock, rates=no_rates), clock)
+            yield house
         finally:
             house.close()
 

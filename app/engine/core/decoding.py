@@ -1,6 +1,7 @@
 """From latents to what people see: the full picture, and a rough one while it is being made."""
 
 import io
+import zlib
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,8 +16,10 @@ from app.engine.core.denoising import SIDE
 from app.engine.core.hostcopy import HostCopy
 from app.engine.core.untyped import Autoencoder
 
-# Anything slower costs more time than the picture's last step, for a few per cent of its size.
+# Anything slower costs more time than the picture's last step. Photographs hardly repeat themselves: looking for runs
+# alone is a tenth faster than the first level's search, and finds them better: a tenth smaller, too.
 PNG_LEVEL: Final = 1
+PNG_STRATEGY: Final = zlib.Z_RLE
 PREVIEW_SIDE: Final = 256
 PREVIEW_QUALITY: Final = 60
 FIT_SIDE: Final = 128
@@ -49,7 +52,7 @@ class Developed:
 
 def png(image: Image.Image) -> bytes:
     file = io.BytesIO()
-    image.save(file, "PNG", compress_level=PNG_LEVEL)
+    image.save(file, "PNG", compress_level=PNG_LEVEL, compress_type=PNG_STRATEGY)
     return file.getvalue()
 
 
