@@ -12,8 +12,9 @@ from typing import Any, Final
 import torch
 
 from app.domain.ports import EngineRequest
+from app.engine.core import profiles
 from app.engine.core.captions import CaptionEncoder
-from app.engine.core.devices import Device, most_at_once, pick_device
+from app.engine.core.devices import Device, pick_device
 from app.engine.core.loader import load_pipeline
 from app.engine.core.models import DEMO
 from app.engine.core.untyped import ZImagePipeline
@@ -53,7 +54,9 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     rounds = 1 if arguments.quick else arguments.rounds
     with tempfile.TemporaryDirectory(prefix="atelier-bench-") as name:
         folder = Path(name)
-        sides = {"plain": _plain_loop(plain, folder), "ours": OwnEngine(own, folder, most_at_once(device)).make}
+        weights = profiles.DEMO if arguments.weights == DEMO_WEIGHTS else profiles.TURBO
+        ours = OwnEngine(own, folder, device, weights)
+        sides = {"plain": _plain_loop(plain, folder), "ours": ours.make}
         rows = []
         for side in arguments.sizes:
             for make in sides.values():

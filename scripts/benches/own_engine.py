@@ -12,8 +12,11 @@ from typing import Final
 
 from app.domain.ports import EngineRequest, PictureMade, PictureRecipe, StepDone, StoredPicture
 from app.engine import wire
-from app.engine.core import batching
+from app.engine.core import batching, profiles
+from app.engine.core.devices import Device, describe
+from app.engine.core.levers import tune
 from app.engine.core.painter import Painter
+from app.engine.core.profiles import Weights
 from app.engine.core.untyped import ZImagePipeline
 from app.storage.vault import FileVault
 
@@ -22,11 +25,13 @@ MOMENT: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class OwnEngine:
-    """Files are written by the vault below `folder`. `most` as the painter's."""
+    """With the levers of the profile that the device gets. Files are written by the vault below `folder`."""
 
-    def __init__(self, pipeline: ZImagePipeline, folder: Path, most: int) -> None:
+    def __init__(self, pipeline: ZImagePipeline, folder: Path, device: Device, weights: Weights) -> None:
         self._said: SimpleQueue[wire.FromChild] = SimpleQueue()
-        self._painter = Painter(pipeline, {"model": "bench"}, self._said.put, most=most)
+        profile, _ = profiles.choose(profiles.AUTO, describe(device), weights)
+        tuned = tune(pipeline, device.name, profile)
+        self._painter = Painter(pipeline, {"model": "bench"}, self._said.put, most=profile.most, tuned=tuned)
         self._vault = FileVault(folder / "outputs", folder / "thumbnails", folder / "strays")
         self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="job")
         self._ids = itertools.count(1)

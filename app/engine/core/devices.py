@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from app.engine.core.failures import LoadError
-from app.engine.core.profiles import SHARED_BY_GPU, Card
+from app.engine.core.profiles import Card
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +44,6 @@ def describe(device: Device) -> Card:
     number = int(device.name.partition(":")[2])
     free, total = torch.cuda.mem_get_info(number)
     return replace(_card(number), total=total, free=free)
-
-
-def most_at_once(device: Device) -> int:
-    """How many pictures may share a step: a CPU is busy with one."""
-    return SHARED_BY_GPU if device.is_cuda else 1
 
 
 def _card(number: int) -> Card:
