@@ -25,6 +25,7 @@ from app.engine.core.loader import load_pipeline
 from app.engine.core.models import DEMO
 from app.engine.core.painter import Painter
 from app.engine.core.untyped import ZImagePipeline
+from app.engine.loras import LoraFolder
 from scripts.benches import big_model
 from scripts.benches.figures import machine, positive
 
@@ -49,7 +50,8 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     make = _maker(arguments.weights, device)
     plain, own = make(), make()
     said: SimpleQueue[wire.FromChild] = SimpleQueue()
-    painter = Painter(own, {"model": arguments.weights}, said.put, most=most_at_once(device))
+    facts, loras = {"model": arguments.weights}, LoraFolder(DEMO.parent)
+    painter = Painter(own, facts, said.put, most=most_at_once(device), loras=loras)
     rows = []
     for side in arguments.sizes:
         _plain_loop(plain, side, 1)  # the first of each size pays for choosing kernels

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, NoReturn, cast
 
 from app.engine import wire
 from app.engine.core.failures import LoadError
+from app.engine.loras import LoraFolder
 from app.logs import where
 
 if TYPE_CHECKING:
@@ -97,7 +98,8 @@ class Worker:
         from app.engine.core.painter import Painter  # noqa: PLC0415
 
         facts = facts_of(choice.name, choice.folder, device)
-        return Painter(load_pipeline(choice.folder, device), facts, self._say, most=most_at_once(device))
+        pipeline, loras = load_pipeline(choice.folder, device), LoraFolder(setup.models_dir)
+        return Painter(pipeline, facts, self._say, most=most_at_once(device), loras=loras)
 
     def _take_in(self, painter: "Painter") -> None:
         """What was ordered meanwhile; with nothing to do, wait for the next order."""
