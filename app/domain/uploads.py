@@ -3,7 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Final, Protocol
+
+MAX_BYTES: Final = 20 * 10**6
+MAX_PIXELS: Final = 4096 * 4096
+TYPES: Final = ("image/png", "image/jpeg", "image/webp")
+# After it was sent, or named by a job.
+KEPT: Final = timedelta(hours=24)
+# Of one person at a time; as files they may be a few times as large as they were sent.
+MOST: Final = 50
+MOST_BYTES: Final = 500 * 10**6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +48,7 @@ class Uploads(Protocol):
         """The PNG. Raises NotFoundError."""
 
     def use(self, user_id: int, upload_id: str, at: datetime) -> bool:
-        """Note that it was asked for; whether it is there."""
+        """Note that it was asked for; False if it is not there, or has not been asked for within KEPT."""
 
     def discard(self, user_id: int, upload_id: str) -> bool:
         """Whether it was there."""

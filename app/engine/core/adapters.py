@@ -114,8 +114,7 @@ class Adapters:
             known = {"weight_name": path.name, "local_files_only": True, "use_safetensors": True}
             self._require_fit(self._pipeline.lora_state_dict(path.parent, **known))
             self._pipeline.load_lora_weights(path.parent, adapter_name=name, **known)
-            if name not in self._on_it():
-                raise _UnfitError("none of its parts belongs to this model")
+            self._require_on_it(name)
             with path.open("rb") as content:
                 digest = hashlib.file_digest(content, "sha256").hexdigest()[:DIGEST]
         except NOT_THE_FILES_FAULT:
@@ -131,17 +130,22 @@ class Adapters:
 
     def _require_fit(self, state: Mapping[str, Tensor]) -> None:
         """Each pair of matrices has a layer, and its sides; what is built otherwise the library checks."""
-        layers = dict(self._pipeline.transformer.named_modules())
+        layers: dict[str, Any] = dict(self._pipeline.transformer.named_modules())
         for key, down in state.items():
             if not key.endswith(DOWN):
                 continue
             label = key.removesuffix(DOWN)
             up, layer = state.get(label + UP), layers.get(label.removeprefix(PREFIX))
-            if up is None or not hasattr(layer, "in_features"):
+            if up is None or layer is None or not hasattr(layer, "in_features"):
                 raise _UnfitError(f"{label} is no layer of this model")
             sides = (down.shape[-1], up.shape[0], down.shape[0])
             if sides != (layer.in_features, layer.out_features, up.shape[-1]):
                 raise _UnfitError(f"{label} is {sides[1]} x {sides[0]}, not {layer.out_features} x {layer.in_features}")
+
+    def _require_on_it(self, name: str) -> None:
+        """The library leaves out what it does not know, and only warns."""
+        if name not in self._on_it():
+            raise _UnfitError("none of its parts belongs to this model")
 
     def _let_go(self, needed: set[LoraFile]) -> None:
         for file in list(self._loaded):

@@ -37,7 +37,8 @@ class Sketch:
     """A picture on its way: latents [channels, height / 8, width / 8], float32, at `step` of `len(times)`.
 
     `sigmas` has one entry more than `times`, and both stay on the CPU. `clean` is what the last step took the finished
-    latents to be. `unwanted` are the features of the negative prompt, None without guidance. `kept` is what a mask keeps.
+    latents to be. `unwanted` are the features of the negative prompt, None without guidance. `kept` is what a mask
+    keeps.
     """
 
     latents: Tensor

@@ -47,11 +47,20 @@ def read(request: EngineRequest) -> Original:
     size = (request.width, request.height)
     try:
         with Image.open(io.BytesIO(request.image)) as file:
-            image = ImageOps.exif_transpose(file).convert("RGB")
+            image = _opaque(file, "white").convert("RGB")
         mask = None if request.mask is None else _mask(request.mask, image.size, size)
         return Original(_pixels(ImageOps.fit(image, size, Image.Resampling.LANCZOS)), mask)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise EngineRunError("unreadable-image") from error
+
+
+def _opaque(file: Image.Image, ground: str) -> Image.Image:
+    """Upright, on that ground where it is transparent: what is not in a mask is not to be painted over."""
+    image = ImageOps.exif_transpose(file)
+    if not image.has_transparency_data:
+        return image
+    over = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", over.size, ground), over)
 
 
 def _pixels(image: Image.Image) -> Tensor:
@@ -63,7 +72,7 @@ def _pixels(image: Image.Image) -> Tensor:
 def _mask(content: bytes, under: tuple[int, int], size: tuple[int, int]) -> Tensor:
     """It lies over the whole original, whatever its own size, and is cut with it."""
     with Image.open(io.BytesIO(content)) as file:
-        mask = ImageOps.exif_transpose(file).convert("L")
+        mask = _opaque(file, "black").convert("L")
     if mask.size != under:
         mask = mask.resize(under, Image.Resampling.LANCZOS)
     mask = ImageOps.fit(mask, size, Image.Resampling.LANCZOS)

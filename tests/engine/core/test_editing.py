@@ -26,9 +26,9 @@ Make = Callable[[EngineRequest], bytes]
 UNTYPED: Any = diffusers
 
 
-def encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
+def encoded(image: Image.Image, kind: str = "PNG", exif: Image.Exif | None = None) -> bytes:
     file = io.BytesIO()
-    image.save(file, kind, **options)
+    image.save(file, kind, lossless=True, **({} if exif is None else {"exif": exif}))
     return file.getvalue()
 
 
@@ -147,7 +147,7 @@ def rotated(image: Image.Image) -> bytes:
     "content",
     [
         encoded(IMAGE.convert("RGBA")),
-        encoded(IMAGE, "WEBP", lossless=True),
+        encoded(IMAGE, "WEBP"),
         rotated(IMAGE),
     ],
     ids=["alpha", "webp", "turned"],
