@@ -8,9 +8,7 @@ SIZE = (320, 256)
 SIDEWAYS = 6
 
 
-def picture(
-    width: int = 320, height: int = 256, *, mode: str = "RGB", kind: str = "PNG", sideways: bool = False
-) -> bytes:
+def picture(*, mode: str = "RGB", kind: str = "PNG", sideways: bool = False) -> bytes:
     """Red at the left, blue at the right. `sideways` as a telephone stores it: turned, with a note and a place."""
     image = Image.new("RGB", SIZE, (200, 30, 30))
     image.paste((30, 30, 200), (SIZE[0] // 2, 0, *SIZE))

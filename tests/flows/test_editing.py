@@ -101,7 +101,6 @@ def test_a_job_begins_with_an_own_picture(light: Building) -> None:
 
 
 def test_what_is_somebody_elses_is_not_there_and_nothing_changes(light: Building) -> None:
-    """Pitfall peers ok2: only the owner of an upload may name it."""
     mei, eve, boss = light.person("mei"), light.person("eve"), light.person("boss", "admin")
     job = light.click(mei)
     light.work()

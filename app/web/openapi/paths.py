@@ -72,7 +72,7 @@ def _jobs() -> dict[str, dict[str, Operation]]:
 def _sources() -> dict[str, dict[str, Operation]]:
     sent = _unsafe(
         "createUpload",
-        f"Bring a picture to begin with: at most {MAX_BYTES // 10**6} MB and {MAX_PIXELS // 2**20} Mi pixels, kept for"
+        f"Bring a picture to begin with: at most {MAX_BYTES // 10**6} MB and {MAX_PIXELS} pixels, kept for"
         " 24 hours after the last job that named it; `conflict` if you have too many",
         {"201": json_of(ref("Upload"), "Kept")},
         ["not-permitted", "conflict", "unsupported-media-type", "invalid-request", "rate-limited"],
