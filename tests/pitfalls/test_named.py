@@ -22,7 +22,7 @@ KNOWN: Final = (
 )
 # What cannot apply yet, and the release that must bring its test along.
 LATER: Final = {
-    "gradio §12.2": "the picture editor comes with the studio; until then Gradio's uploads and component_server are closed",
+    "gradio §12.2": "the picture editor comes with the studio; until then uploads and component_server are closed",
     "gradio §12.3": "text chunks of dropped pictures are read once the page takes files",
     "gradio §12.6": "search, and with it two-character Chinese words, comes with the studio",
     "peers §d2.8": "no moderation yet: its verdicts must fail closed",
