@@ -30,10 +30,10 @@ def order_missing(studio: Studio, job: Job) -> EngineRequest:
     """
     request = request_of(job, studio.store.read(lambda tx: tx.images.indices(job.id)))
     try:
-        image, mask = (each and read_source(studio, job.user_id, each) for each in (job.image, job.mask))
+        sources = [None if each is None else read_source(studio, job.user_id, each) for each in (job.image, job.mask)]
     except NotFoundError:
         raise EngineRunError("input-gone") from None
-    return replace(request, image=image, mask=mask)
+    return replace(request, image=sources[0], mask=sources[1])
 
 
 def request_of(job: Job, made: Collection[int] = ()) -> EngineRequest:
