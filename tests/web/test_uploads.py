@@ -4,6 +4,7 @@ import json
 import socket
 import threading
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -99,8 +100,8 @@ def test_a_session_needs_our_own_page_and_ends_also_while_bytes_come(live: Live)
         assert (foreign.status_code, foreign.json()["code"]) == (403, "cross-site")
         begun, go_on = threading.Event(), threading.Event()
 
-        def slow() -> "list[bytes]":
-            yield picture()[:100]  # type: ignore[misc]
+        def slow() -> Iterator[bytes]:
+            yield picture()[:100]
             begun.set()
             go_on.wait(10)
             yield picture()[100:]
