@@ -16,14 +16,16 @@ from app.engine.core.failures import LoadError
 from app.engine.core.folder import check_folder
 from app.engine.core.models import Choice, choose
 from app.engine.local import LocalEngine
+from app.engine.loras import LoraFolder
 from app.flows import first_admin, run
-from app.flows.recover import Recovery, recover
+from app.flows.recover import Reaping, Recovery
 from app.flows.studio import Studio
 from app.flows.watch import Watcher
 from app.scheduler.dispatcher import Dispatcher, Duties
 from app.scheduler.signals import RedisSignals
 from app.settings import ConfigurationError, Settings, spans
 from app.storage.initial_password import InitialPasswordFile
+from app.storage.uploads import FileUploads
 from app.storage.vault import FileVault
 from app.store import checks
 from app.store.connect import Database, UnsupportedDatabaseError, is_sqlite, open_engine, sqlite_url
@@ -139,6 +141,8 @@ def build(settings: Settings, *, engine: Engine | None = None) -> House:
         store=Store(database),
         engine=engine or _local_engine(settings, changed),
         vault=FileVault(settings.outputs_dir, settings.data_dir / "thumbnails", settings.data_dir / "strays"),
+        uploads=FileUploads(settings.data_dir / "uploads"),
+        loras=LoraFolder(settings.models_dir),
         clock=SystemClock(),
         initial_password=InitialPasswordFile(settings.data_dir / "initial-admin-password"),
         zone=settings.zone,
@@ -152,7 +156,7 @@ def build(settings: Settings, *, engine: Engine | None = None) -> House:
     duties = Duties(
         leads=leadership.held,
         recover=Recovery(studio),
-        reap=lambda: recover(studio, lost=True),
+        reap=Reaping(studio),
         ready=lambda: run.is_ready(studio),
         claim=lambda at_engine: run.claim(studio, at_engine),
         run=lambda job, on_steps_done: run.run(studio, job, on_steps_done),

@@ -21,6 +21,7 @@ from tests.databases import fresh_database
 from tests.engine.fake_engine import FakeEngine
 from tests.engine.waiting import wait_for
 from tests.houses import PASSWORD
+from tests.pictures import picture
 
 JOB: dict[str, Any] = {"prompt": "a red circle", "width": 256, "height": 256, "steps": 4}
 
@@ -107,6 +108,11 @@ def live_server(folder: Path, **settings: object) -> Iterator[Live]:
             house.stop()
             thread.join(10)
             house.close()
+
+
+def sent_picture(client: httpx.Client, content: bytes = picture(), kind: str = "image/png") -> httpx.Response:
+    """The answer to an upload."""
+    return client.post("/api/v1/uploads", content=content, headers={"Content-Type": kind})
 
 
 def ended(client: httpx.Client, job_id: str) -> dict[str, Any]:

@@ -150,6 +150,19 @@ class ImageDeleted(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UploadKept(Event):
+    """`size` is what came in, in bytes."""
+
+    action = "upload:create"
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadDeleted(Event):
+    action = "upload:delete"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImageLost(Event):
     """Its file is gone from the disk; nobody has deleted it here."""
 

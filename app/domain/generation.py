@@ -8,7 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Final
 
+from app.domain.editing import MIN_STRENGTH, default_strength, denoising_steps, is_upload_id
 from app.domain.errors import FieldError, InvalidRequestError, printable
+from app.domain.jobs import is_id
+from app.domain.loras import LoraUse, parse_loras
 from app.domain.people import RoleLimits
 
 MIN_SIDE: Final = 256
@@ -22,6 +25,8 @@ MAX_PROMPT: Final = 2000
 MAX_PROMPT_TOKENS: Final = 500
 DEFAULT_SIDE: Final = 1024
 DEFAULT_STEPS: Final = 8
+# Without them a request has the fingerprint that it had before there were any.
+LATER_FIELDS: Final = frozenset({"bulk", "image", "mask", "strength", "loras"})
 
 # A control token typed by a person would be read as the chat template's own.
 CONTROL_TOKEN: Final = re.compile(r"<\|[^|<>]*\|>")
@@ -29,7 +34,11 @@ CONTROL_TOKEN: Final = re.compile(r"<\|[^|<>]*\|>")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenerationRequest:
-    """A valid request. `seed` None asks for a random one; sides are pixels; `bulk` lets everybody else go first."""
+    """A valid request. `seed` None asks for a random one; sides are pixels; `bulk` lets everybody else go first.
+
+    `image` is the id of a picture or upload to begin with, `mask` that of one that is white where it may be repainted;
+    `strength` says how little of the original stays, and is None without one.
+    """
 
     prompt: str
     negative_prompt: str = ""
@@ -41,6 +50,10 @@ class GenerationRequest:
     count: int = 1
     exact: bool = False
     bulk: bool = False
+    image: str | None = None
+    mask: str | None = None
+    strength: float | None = None
+    loras: tuple[LoraUse, ...] = ()
 
     @property
     def cost(self) -> int:
@@ -55,11 +68,11 @@ class GenerationRequest:
     @property
     def pixel_steps(self) -> int:
         """The same in full, for the fair order."""
-        return self.width * self.height * self.steps * self.count
+        return self.width * self.height * denoising_steps(self.steps, self.strength) * self.count
 
     def fingerprint(self) -> str:
         """SHA-256 of the parsed request: equal bodies, however written, have equal fingerprints."""
-        fields = {name: value for name, value in asdict(self).items() if name != "bulk" or value}
+        fields = {name: value for name, value in asdict(self).items() if name not in LATER_FIELDS or value}
         canonical = json.dumps(fields, sort_keys=True, ensure_ascii=True)
         return hashlib.sha256(canonical.encode()).hexdigest()
 
@@ -127,6 +140,33 @@ class _Fields:
             return None
         return self.integer("seed", 0, 0, SEEDS - 1)
 
+    def source(self, field: str) -> str | None:
+        """The id of a picture or an upload; whether there is one, and whose, the flow finds out."""
+        value = self.body.get(field)
+        if value is None or (isinstance(value, str) and (is_id(value) or is_upload_id(value))):
+            return value
+        self.refuse(field, "field.picture-id")
+        return None
+
+    def strength(self) -> float | None:
+        """None without an original, which mask and strength are about."""
+        if self.body.get("image") is None:
+            for field in ("mask", "strength"):
+                if self.body.get(field) is not None:
+                    self.refuse(field, "field.needs-image")
+            return None
+        default = default_strength(masked=self.body.get("mask") is not None)
+        if self.body.get("strength") is None:
+            return default
+        return self.number("strength", default, MIN_STRENGTH, 1.0)
+
+    def loras(self) -> tuple[LoraUse, ...]:
+        try:
+            return parse_loras(self.body.get("loras"))
+        except InvalidRequestError as error:
+            self.errors.extend(error.errors)
+            return ()
+
 
 def parse_generation(body: Mapping[str, object], limits: RoleLimits) -> GenerationRequest:
     """The validated request, or InvalidRequestError naming every wrong field."""
@@ -146,6 +186,10 @@ def parse_generation(body: Mapping[str, object], limits: RoleLimits) -> Generati
         count=fields.integer("count", 1, 1, min(MAX_COUNT, limits.max_count)),
         exact=fields.flag("exact"),
         bulk=fields.flag("bulk"),
+        image=fields.source("image"),
+        mask=fields.source("mask"),
+        strength=fields.strength(),
+        loras=fields.loras(),
     )
     if fields.errors:
         raise InvalidRequestError(fields.errors)

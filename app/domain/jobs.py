@@ -7,6 +7,9 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Final
 
+from app.domain.editing import denoising_steps
+from app.domain.loras import LoraUse
+
 
 class JobState(StrEnum):
     QUEUED = "queued"
@@ -53,6 +56,10 @@ class Job:
     count: int
     exact: bool
     bulk: bool
+    image: str | None
+    mask: str | None
+    strength: float | None
+    loras: tuple[LoraUse, ...]
     vstart: int
     vfinish: int
     cost: int
@@ -69,8 +76,13 @@ class Job:
     ended_at: datetime | None
 
     @property
+    def denoising_steps(self) -> int:
+        """How many of `steps` are really made."""
+        return denoising_steps(self.steps, self.strength)
+
+    @property
     def pixel_steps(self) -> int:
-        return self.width * self.height * self.steps * self.count
+        return self.width * self.height * self.denoising_steps * self.count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

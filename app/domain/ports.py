@@ -7,6 +7,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from app.domain.editing import denoising_steps
+from app.domain.loras import LoraUse
+
 
 class Clock(Protocol):
     """Wall-clock time, aware, in UTC."""
@@ -81,7 +84,8 @@ class PictureOrder:
 class EngineRequest:
     """Pixels wanted. Knows no users, quota, files or HTTP. Sides in pixels; `prompt` is free of control tokens.
 
-    An `exact` one shares its steps with nobody, so that its pixels depend on nothing else.
+    An `exact` one shares its steps with nobody, so that its pixels depend on nothing else. `image` and `mask` are files
+    as Pillow reads them, fitted to the sides by whoever makes the picture; `strength` is None without an image.
     """
 
     job_id: str
@@ -94,11 +98,20 @@ class EngineRequest:
     guidance_scale: float
     pictures: tuple[PictureOrder, ...]
     exact: bool = False
+    image: bytes | None = field(default=None, repr=False)
+    mask: bytes | None = field(default=None, repr=False)
+    strength: float | None = None
+    loras: tuple[LoraUse, ...] = ()
+
+    @property
+    def denoising_steps(self) -> int:
+        """How many of `steps` are really made."""
+        return denoising_steps(self.steps, self.strength)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepDone:
-    """Denoising step `step` (1..steps) of picture `index` has ended; `shared` pictures had it together."""
+    """Denoising step `step` (1..denoising_steps) of picture `index` has ended; `shared` pictures had it together."""
 
     index: int
     step: int
@@ -178,7 +191,7 @@ class Engine(Protocol):
         """Yield events until all pictures are made.
 
         Raises EngineCancelledError, EngineLostError or EngineRunError (`out-of-memory`, `invalid-pixels`,
-        `prompt-too-long`, `engine-error`).
+        `prompt-too-long`, `unreadable-image`, `lora-unusable`, `engine-error`).
         """
 
     def has_room(self, running: Sequence[EngineRequest], request: EngineRequest) -> bool:
@@ -214,6 +227,10 @@ class PictureRecipe:
     steps: int
     guidance_scale: float
     seed: int
+    image: str | None = None
+    mask: str | None = None
+    strength: float | None = None
+    loras: tuple[LoraUse, ...] = ()
 
 
 class Vault(Protocol):

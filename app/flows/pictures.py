@@ -4,10 +4,19 @@ import logging
 from collections.abc import Collection
 from dataclasses import replace
 
+from app.domain.errors import NotFoundError
 from app.domain.generation import engine_text, picture_seed
 from app.domain.jobs import UNFINISHED, Job, JobState, picture_id
-from app.domain.ports import EngineCancelledError, EngineRequest, PictureMade, PictureOrder, PictureRecipe
+from app.domain.ports import (
+    EngineCancelledError,
+    EngineRequest,
+    EngineRunError,
+    PictureMade,
+    PictureOrder,
+    PictureRecipe,
+)
 from app.flows.studio import Studio
+from app.flows.uploads import read_source
 from app.quota.service import charge_picture
 from app.store.transaction import Transaction
 
@@ -15,12 +24,20 @@ log = logging.getLogger(__name__)
 
 
 def order_missing(studio: Studio, job: Job) -> EngineRequest:
-    """What the engine has to make: the pictures that no earlier attempt has delivered."""
-    return request_of(job, studio.store.read(lambda tx: tx.images.indices(job.id)))
+    """What the engine has to make: the pictures that no earlier attempt has delivered.
+
+    Raises EngineRunError `input-gone` when what the job begins with is there no more.
+    """
+    request = request_of(job, studio.store.read(lambda tx: tx.images.indices(job.id)))
+    try:
+        sources = [None if each is None else read_source(studio, job.user_id, each) for each in (job.image, job.mask)]
+    except NotFoundError:
+        raise EngineRunError("input-gone") from None
+    return replace(request, image=sources[0], mask=sources[1])
 
 
 def request_of(job: Job, made: Collection[int] = ()) -> EngineRequest:
-    """All of its pictures but those that are `made`."""
+    """All of its pictures but those that are `made`, without the files that it begins with."""
     missing = (index for index in range(job.count) if index not in made)
     return EngineRequest(
         job_id=job.id,
@@ -33,6 +50,8 @@ def request_of(job: Job, made: Collection[int] = ()) -> EngineRequest:
         guidance_scale=job.guidance_scale,
         pictures=tuple(PictureOrder(index=index, seed=picture_seed(job.seed, index)) for index in missing),
         exact=job.exact,
+        strength=job.strength,
+        loras=job.loras,
     )
 
 
@@ -54,6 +73,10 @@ def recipe_of(studio: Studio, job: Job, index: int) -> PictureRecipe:
         steps=job.steps,
         guidance_scale=job.guidance_scale,
         seed=picture_seed(job.seed, index),
+        image=job.image,
+        mask=job.mask,
+        strength=job.strength,
+        loras=job.loras,
     )
 
 

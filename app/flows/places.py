@@ -31,7 +31,7 @@ def placing(studio: Studio, tx: Transaction) -> Callable[[Job, int], Place | Non
             return Place(None, _left(studio, estimate, job, made))
         if job.state is not JobState.QUEUED:
             return None
-        own = estimate(job.width * job.height, job.steps)
+        own = estimate(job.width * job.height, job.denoising_steps)
         line = studio.line.get(lambda: _read(studio, tx))
         known = line.place(job.seq, job.vstart, None if own is None else own * (job.count - made))
         return known or Place(tx.jobs.count_before(job) + 1, None)
@@ -106,7 +106,7 @@ def _times(studio: Studio, tx: Transaction, line: tuple[InLine, ...]) -> list[fl
 
 def _whole(estimate: Estimate) -> Callable[[InLine], float | None]:
     def seconds(row: InLine) -> float | None:
-        one = estimate(row.width * row.height, row.steps)
+        one = estimate(row.width * row.height, row.denoising_steps)
         return None if one is None else one * row.pictures
 
     return seconds
@@ -115,9 +115,9 @@ def _whole(estimate: Estimate) -> Callable[[InLine], float | None]:
 def _left(studio: Studio, estimate: Estimate, job: Job, made: int) -> float | None:
     """Seconds until a running job is done."""
     live = studio.progress.live(job.id)
-    one = estimate(job.width * job.height, job.steps)
+    one = estimate(job.width * job.height, job.denoising_steps)
     if live is not None and live.seconds is not None:  # nothing says more than its own steps
-        one = max(one or 0.0, live.seconds * job.steps)
+        one = max(one or 0.0, live.seconds * job.denoising_steps)
     if one is None:
         return None
     whole = one * (job.count - made)
@@ -125,6 +125,6 @@ def _left(studio: Studio, estimate: Estimate, job: Job, made: int) -> float | No
         began = job.started_at or job.created_at
         done = (studio.clock.now() - began).total_seconds() - one * made
     else:
-        step = live.step if live.step < job.steps or live.index >= made else 0
-        done = one * step / job.steps + min(time.monotonic() - live.at, one / job.steps)
+        step = live.step if live.step < job.denoising_steps or live.index >= made else 0
+        done = one * step / job.denoising_steps + min(time.monotonic() - live.at, one / job.denoising_steps)
     return max(0.0, whole - max(0.0, done))

@@ -1,6 +1,8 @@
 """What a crash left behind is put back in order, by whoever owns the queue."""
 
 import logging
+import time
+from typing import Final
 
 from app.domain.errors import StudioError
 from app.domain.jobs import Job
@@ -8,10 +10,30 @@ from app.flows.pictures import discard_unrecorded
 from app.flows.reconcile import reconcile
 from app.flows.run import hand_back
 from app.flows.studio import Studio
+from app.flows.uploads import sweep_uploads
 from app.logs import where
 from app.scheduler.queue import may_take_over
 
 log = logging.getLogger(__name__)
+
+SWEEP_SECONDS: Final = 3600.0
+
+
+class Reaping:
+    """Called now and then by whoever owns the queue."""
+
+    def __init__(self, studio: Studio) -> None:
+        self._studio = studio
+        self._next_sweep = 0.0
+
+    def __call__(self) -> None:
+        recover(self._studio, lost=True)
+        if time.monotonic() >= self._next_sweep:
+            self._next_sweep = time.monotonic() + SWEEP_SECONDS
+            try:
+                sweep_uploads(self._studio)
+            except OSError as error:  # as below
+                log.error("uploads could not be swept: %s", error.strerror)
 
 
 class Recovery:

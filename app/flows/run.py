@@ -162,7 +162,7 @@ def _make(studio: Studio, job: Job, on_steps_done: Callable[[], None]) -> None:
         match event:
             case StepDone():
                 watch.step(event.index, event.shared)
-                at_work -= {event.index} if event.step == job.steps else set()
+                at_work -= {event.index} if event.step == job.denoising_steps else set()
                 if not at_work:
                     on_steps_done()
                 _require_current_at_first(studio, job, event)
@@ -179,7 +179,7 @@ def _make(studio: Studio, job: Job, on_steps_done: Callable[[], None]) -> None:
                 keep(studio, job, event)
                 studio.pace.learn(pixels, watch.picture(event.index))
                 studio.line.changed()
-                studio.progress.step(job.id, job.user_id, event.index, job.steps)
+                studio.progress.step(job.id, job.user_id, event.index, job.denoising_steps)
 
 
 def _require_current_at_first(studio: Studio, job: Job, done: StepDone) -> None:

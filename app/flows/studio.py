@@ -12,8 +12,10 @@ from app.auth.policy import Permission, allows, require
 from app.auth.rates import Rates
 from app.auth.sessions import Lifetime
 from app.domain.errors import NotFoundError, StudioError
+from app.domain.loras import Loras
 from app.domain.people import UNLIMITED, Origin, Principal, Role, RoleLimits, User
 from app.domain.ports import Clock, Engine, InitialPassword, Vault
+from app.domain.uploads import Uploads
 from app.quota.ledger import Day, Month, day_of, month_of
 from app.scheduler.changes import Changes
 from app.scheduler.line import LineCache
@@ -37,6 +39,8 @@ class Studio:
     store: Store
     engine: Engine
     vault: Vault
+    uploads: Uploads
+    loras: Loras
     clock: Clock
     initial_password: InitialPassword
     zone: ZoneInfo

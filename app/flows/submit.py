@@ -14,6 +14,7 @@ from app.domain.errors import (
     FieldError,
     InvalidRequestError,
     NotAuthenticatedError,
+    NotFoundError,
     QuotaExceededError,
     RateLimitedError,
     ServicePausedError,
@@ -21,9 +22,12 @@ from app.domain.errors import (
 )
 from app.domain.generation import SEEDS, GenerationRequest, parse_generation, require_token_count
 from app.domain.jobs import Job, JobState
+from app.domain.loras import loras_text
 from app.domain.people import Origin, Principal
 from app.domain.ports import EngineState
+from app.flows.loras import require_loras
 from app.flows.studio import Studio
+from app.flows.uploads import use_source
 from app.quota.ledger import month_on
 from app.quota.service import note_reservation, require_token_quota, reserve, reserve_budget
 from app.scheduler.queue import turn_of_click
@@ -47,16 +51,18 @@ def submit(
     """Queue a job for the actor and reserve its pictures, once for each idempotency key.
 
     Raises NotPermittedError, InvalidRequestError, RateLimitedError, QuotaExceededError, TooManyJobsError,
-    ConflictError, ServicePausedError or EngineUnavailableError; then nothing is changed.
+    ConflictError, ServicePausedError, EngineUnavailableError, or NotFoundError for a picture to begin with that is not
+    there or not the actor's; then nothing is changed.
     """
     studio.permit(actor, Permission.JOB_CREATE, origin)
     request = parse_generation(body, actor.limits)
     _require_key(key)
+    require_loras(studio, request.loras)
     require_token_count(request, lambda text: studio.engine.count_tokens(text) or 0)
     try:
         _require_rate(studio, actor)
         submission = studio.store.write(lambda tx: _submit(studio, tx, actor, request, key, origin))
-    except (QuotaExceededError, RateLimitedError, TooManyJobsError) as error:
+    except (NotFoundError, QuotaExceededError, RateLimitedError, TooManyJobsError) as error:
         studio.refused(actor, error, Permission.JOB_CREATE.value, origin)
         raise
     if submission.created:
@@ -79,6 +85,10 @@ def _submit(
         raise EngineUnavailableError
     if tx.jobs.waiting(actor.user_id) >= actor.limits.max_waiting:
         raise TooManyJobsError(limit=actor.limits.max_waiting)
+    for field in ("image", "mask"):
+        source = getattr(request, field)
+        if source is not None and not use_source(studio, tx, actor, source):
+            raise NotFoundError("error.no-such-source", field=field)
     day = studio.today()
     require_token_quota(tx, actor, day, request.cost, now)
     reserve(tx, actor, day, request.cost, now)
@@ -121,7 +131,7 @@ def _enqueue(
     tx: Transaction, actor: Principal, request: GenerationRequest, origin: Origin, now: datetime, day: date
 ) -> Job:
     job_id = secrets.token_hex(8)
-    values = asdict(request)
+    values = asdict(request) | {"loras": loras_text(request.loras)}
     turn = turn_of_click(tx, actor, request.pixel_steps, bulk=request.bulk)
     values["seed"] = secrets.randbelow(SEEDS) if request.seed is None else request.seed
     tx.jobs.add(

@@ -7,6 +7,7 @@ from typing import Any
 
 from app.domain.jobs import Job, Picture
 from app.domain.limits import FIELDS, shown_limit
+from app.domain.loras import Lora
 from app.domain.people import RoleLimits, User, quota_text
 from app.flows.account import Me
 from app.flows.audit_trail import AuditRow
@@ -14,6 +15,7 @@ from app.flows.jobs import JobView
 from app.flows.limits import DepartmentMonth
 from app.flows.queue_control import QueueView
 from app.flows.quota_ledger import DayLedger
+from app.flows.uploads import Upload
 from app.messages import translate
 from app.quota.ledger import Balance
 from app.store.identity import TokenRow
@@ -70,6 +72,11 @@ def _job(job: Job, language: str) -> dict[str, Any]:
         "count": job.count,
         "exact": job.exact,
         "bulk": job.bulk,
+        "image": job.image,
+        "mask": job.mask,
+        "strength": job.strength,
+        "loras": [asdict(each) for each in job.loras],
+        "denoising_steps": job.denoising_steps,
         "cost": job.cost,
         "work": job.work,
         "position": None,
@@ -82,6 +89,14 @@ def _job(job: Job, language: str) -> dict[str, Any]:
         "ended_at": timestamp(job.ended_at),
         "images": [],
     }
+
+
+def upload_json(upload: Upload) -> dict[str, Any]:
+    return {**asdict(upload), "expires_at": timestamp(upload.expires_at)}
+
+
+def lora_json(lora: Lora) -> dict[str, Any]:
+    return {**asdict(lora), "triggers": list(lora.triggers)}
 
 
 def user_json(user: User) -> dict[str, Any]:
@@ -182,7 +197,7 @@ def audit_json(row: AuditRow) -> dict[str, Any]:
 
 def queue_json(view: QueueView, language: str) -> dict[str, Any]:
     """Prompts of others stay out: steering the queue does not need them."""
-    hidden = {"prompt", "negative_prompt", "images"}
+    hidden = {"prompt", "negative_prompt", "image", "mask", "images"}
     jobs = [
         {key: value for key, value in job_json(each, language).items() if key not in hidden}
         | {"username": each.job.username}

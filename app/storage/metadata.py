@@ -4,6 +4,7 @@ import json
 import struct
 import zlib
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Final
 
 from app.domain.ports import PictureRecipe
@@ -18,7 +19,7 @@ def parameters_text(recipe: PictureRecipe, facts: Mapping[str, str]) -> str:
     lines = [recipe.prompt]
     if recipe.negative_prompt:
         lines.append(f"Negative prompt: {recipe.negative_prompt}")
-    settings = {
+    settings: dict[str, object] = {
         "Steps": recipe.steps,
         "Sampler": SAMPLER,
         "CFG scale": f"{recipe.guidance_scale:g}",
@@ -26,6 +27,11 @@ def parameters_text(recipe: PictureRecipe, facts: Mapping[str, str]) -> str:
         "Size": f"{recipe.width}x{recipe.height}",
         "Model": facts.get("model", ""),
     }
+    if recipe.strength is not None:
+        settings["Denoising strength"] = f"{recipe.strength:g}"
+    if recipe.loras:
+        # A value with commas or colons stands in quotation marks there.
+        settings["Loras"] = json.dumps(", ".join(f"{each.name}:{each.strength:g}" for each in recipe.loras))
     lines.append(", ".join(f"{key}: {value}" for key, value in settings.items()))
     return "\n".join(lines)
 
@@ -34,6 +40,10 @@ def recipe_json(recipe: PictureRecipe, facts: Mapping[str, str]) -> str:
     """Everything needed to make the picture again."""
     wanted = ("prompt", "negative_prompt", "width", "height", "steps", "guidance_scale", "seed")
     content = {name: getattr(recipe, name) for name in wanted}
+    # What a picture of words alone has none of; an id says nothing of whose it is.
+    given = {name: getattr(recipe, name) for name in ("image", "mask", "strength")}
+    given["loras"] = [asdict(each) for each in recipe.loras]
+    content |= {name: value for name, value in given.items() if value}
     return json.dumps({"version": 1, **content, "engine": dict(facts)}, ensure_ascii=False)
 
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy import CursorResult, Row, Select, insert, select, update
 
+from app.domain.editing import denoising_steps
 from app.domain.jobs import Picture
 from app.store.rows import Page, Repository, before, page
 from app.store.tables import images, jobs
@@ -56,11 +57,14 @@ class Images(Repository):
         return tuple(_picture(row) for row in rows)
 
     def recent_times(self, limit: int) -> tuple[tuple[int, int, float], ...]:
-        """Of the newest pictures, oldest first: pixels, steps, seconds."""
-        query = select(images.c.width * images.c.height, jobs.c.steps, images.c.seconds)
+        """Of the newest pictures, oldest first: pixels, steps that were made, seconds."""
+        query = select(images.c.width * images.c.height, jobs.c.steps, jobs.c.strength, images.c.seconds)
         query = query.join(jobs, jobs.c.id == images.c.job_id).order_by(images.c.seq.desc()).limit(limit)
         rows = self._connection.execute(query).all()
-        return tuple((int(pixels), int(steps), float(seconds)) for pixels, steps, seconds in reversed(rows))
+        return tuple(
+            (int(pixels), denoising_steps(int(steps), strength), float(seconds))
+            for pixels, steps, strength, seconds in reversed(rows)
+        )
 
     def delete(self, image_id: str, at: datetime) -> bool:
         """Whether it was there."""

@@ -7,7 +7,9 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, CursorResult, Row, Select, func, insert, select, update
 
+from app.domain.editing import denoising_steps
 from app.domain.jobs import MOVES, UNFINISHED, Job, JobState
+from app.domain.loras import loras_of
 from app.domain.people import Role
 from app.store.rows import Page, Repository, before, page
 from app.store.tables import images, jobs, roles, users
@@ -25,7 +27,13 @@ class InLine(NamedTuple):
     width: int
     height: int
     steps: int
+    strength: float | None
     pictures: int
+
+    @property
+    def denoising_steps(self) -> int:
+        """How many of `steps` are really made."""
+        return denoising_steps(self.steps, self.strength)
 
 
 class NextInLine(NamedTuple):
@@ -75,7 +83,7 @@ class Jobs(Repository):
     def line(self, limit: int) -> tuple[InLine, ...]:
         """The beginning of the queue in its order."""
         wanted = (jobs.c.vstart, users.c.last_served, jobs.c.seq, jobs.c.user_id)
-        query = select(*wanted, jobs.c.width, jobs.c.height, jobs.c.steps, jobs.c.count)
+        query = select(*wanted, jobs.c.width, jobs.c.height, jobs.c.steps, jobs.c.strength, jobs.c.count)
         query = query.join(users, users.c.id == jobs.c.user_id).where(_is_queued())
         return tuple(InLine._make(row) for row in self._connection.execute(query.order_by(*_ORDER).limit(limit)))
 
@@ -113,6 +121,12 @@ class Jobs(Repository):
             query = query.where(jobs.c.user_id == user_id)
         query = query.order_by(jobs.c.state.desc(), *_ORDER).limit(limit)
         return tuple(_job(row) for row in self._connection.execute(query))
+
+    def begins_with(self, user_id: int) -> frozenset[str]:
+        """The pictures and uploads that the user's unfinished jobs begin with."""
+        mine = (jobs.c.user_id == user_id) & jobs.c.state.in_(_UNFINISHED)
+        rows = self._connection.execute(select(jobs.c.image, jobs.c.mask).where(mine)).all()
+        return frozenset(each for row in rows for each in row if each is not None)
 
     def changed_since(self, user_id: int, revision: int) -> tuple[Job, ...]:
         query = _select().where(jobs.c.user_id == user_id, jobs.c.revision > revision).order_by(jobs.c.revision)
@@ -181,4 +195,5 @@ def _select() -> Select[Any]:
 def _job(row: Row[Any]) -> Job:
     values = {field: getattr(row, field) for field in Job.__dataclass_fields__ if field != "count"}
     # A row is a tuple, and a tuple has a method of this name.
-    return Job(**values | {"state": JobState(row.state), "count": row._mapping["count"]})  # noqa: SLF001
+    values |= {"state": JobState(row.state), "loras": loras_of(row.loras), "count": row._mapping["count"]}  # noqa: SLF001
+    return Job(**values)

@@ -139,6 +139,11 @@ jobs = _table(
     Column("count", Integer, nullable=False),
     Column("exact", Boolean, nullable=False),
     Column("bulk", Boolean, nullable=False),
+    # What it begins with: ids of pictures or uploads; `loras` is JSON. NULL where there is none.
+    Column("image", name(16)),
+    Column("mask", name(16)),
+    Column("strength", Double),
+    Column("loras", text()),
     # Fair order: when the job's turn begins and ends in virtual time.
     Column("vstart", counter(), nullable=False),
     Column("vfinish", counter(), nullable=False),

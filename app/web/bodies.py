@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Final
 
 from starlette.datastructures import QueryParams
@@ -19,6 +19,7 @@ from app.domain.errors import (
 
 MAX_BODY: Final = 1 << 20
 SECONDS_FOR_A_BODY: Final = 30.0
+SECONDS_FOR_A_FILE: Final = 300.0
 DEFAULT_LIMIT: Final = 50
 
 
@@ -53,17 +54,24 @@ def whole_number(query: QueryParams, field: str, default: int) -> int:
 async def whole_body(receive: Receive) -> bytes:
     """All of it. Raises BadRequestError when it does not come to its end."""
     body = bytearray()
-    try:
-        async with asyncio.timeout(SECONDS_FOR_A_BODY):
-            while True:
+    async for chunk in body_chunks(receive, SECONDS_FOR_A_BODY):
+        body.extend(chunk)
+    return bytes(body)
+
+
+async def body_chunks(receive: Receive, seconds: float = SECONDS_FOR_A_FILE) -> AsyncIterator[bytes]:
+    """Piece by piece. Raises BadRequestError when it does not come to its end within so many seconds."""
+    deadline, more = asyncio.get_running_loop().time() + seconds, True
+    while more:
+        try:
+            async with asyncio.timeout_at(deadline):
                 message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise BadRequestError
-                body.extend(message.get("body", b""))
-                if not message.get("more_body"):
-                    return bytes(body)
-    except TimeoutError:
-        raise BadRequestError from None
+        except TimeoutError:
+            raise BadRequestError from None
+        if message["type"] == "http.disconnect":
+            raise BadRequestError
+        more = bool(message.get("more_body"))
+        yield message.get("body", b"")
 
 
 def replayed(body: bytes, receive: Receive) -> Receive:

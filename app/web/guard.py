@@ -18,12 +18,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.domain.errors import BadRequestError, CrossSiteError, PasswordChangeRequiredError, StudioError
 from app.domain.people import Origin, Principal
+from app.domain.uploads import MAX_BYTES
 from app.flows.identify import who_has_session, who_has_token
 from app.flows.studio import Studio
 from app.logs import where
 from app.messages import LANGUAGES, negotiate
 from app.web.access_log import AccessLog, shown_path
-from app.web.bodies import limited, replayed, whole_body
+from app.web.bodies import MAX_BODY, limited, replayed, whole_body
 from app.web.cookies import session_secret
 from app.web.headers import STUDIO, inner_path, with_headers
 from app.web.identity import Visitor
@@ -53,6 +54,8 @@ CLOSED: Final = re.compile(
     re.DOTALL,
 )
 WHILE_PASSWORD_MUST_CHANGE: Final = frozenset({"/account/password", "/logout", "/account/language"})
+# Its flow takes the body piece by piece, and looks itself at the end who asks.
+FILES: Final = ("POST", "/api/v1/uploads")
 # What an open page asks without anybody touching it: it must not keep a session from being idle.
 BY_ITSELF: Final = re.compile(r"/(api/v1/events|account/status|gradio_api/(heartbeat/.*|queue/data))")
 # These answer whatever the database does.
@@ -94,8 +97,9 @@ class Guard:
             visitor = await self._identify(scope, visitor)
             scope["state"] = {**scope.get("state", {}), "visitor": visitor}
             refusal = await self._refusal(scope, visitor)
-            receive = limited(scope, receive)
-            if refusal is None and scope["method"] not in SAFE:
+            is_file = (scope["method"], inner_path(scope)) == FILES
+            receive = limited(scope, receive, MAX_BYTES if is_file else MAX_BODY)
+            if refusal is None and scope["method"] not in SAFE and not is_file:
                 receive = replayed(await whole_body(receive), receive)
                 # It may have come long after its head: who asks counts as of now.
                 visitor = await self._identify(scope, visitor)

@@ -15,9 +15,11 @@ from app.engine import wire
 from app.engine.core import batching, profiles
 from app.engine.core.devices import Device, describe
 from app.engine.core.levers import tune
+from app.engine.core.models import DEMO
 from app.engine.core.painter import Painter
 from app.engine.core.profiles import Weights
 from app.engine.core.untyped import ZImagePipeline
+from app.engine.loras import LoraFolder
 from app.storage.vault import FileVault
 
 WRITERS: Final = 3  # as many jobs as may be unsettled
@@ -31,7 +33,10 @@ class OwnEngine:
         self._said: SimpleQueue[wire.FromChild] = SimpleQueue()
         profile, _ = profiles.choose(profiles.AUTO, describe(device), weights)
         tuned = tune(pipeline, device.name, profile)
-        self._painter = Painter(pipeline, {"model": "bench"}, self._said.put, most=profile.most, tuned=tuned)
+        loras = LoraFolder(DEMO.parent)
+        self._painter = Painter(
+            pipeline, {"model": "bench"}, self._said.put, most=profile.most, loras=loras, tuned=tuned
+        )
         self._vault = FileVault(folder / "outputs", folder / "thumbnails", folder / "strays")
         self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="job")
         self._ids = itertools.count(1)

@@ -167,13 +167,13 @@ class FakeEngine:
             if (self.count_tokens(text) or 0) > MAX_PROMPT_TOKENS:
                 raise EngineRunError("prompt-too-long")
         for order in request.pictures:
-            for step in range(1, request.steps + 1):
+            for step in range(1, request.denoising_steps + 1):
                 self._wait(request, life, until=lambda: not self._hanging)
                 with self._changed:
                     self._changed.wait_for(lambda: self._ended(request, life), self.step_delay)
                 self._wait(request, life, until=self._is_let)
                 yield StepDone(index=order.index, step=step)
-                if self.previews and step < request.steps:
+                if self.previews and step < request.denoising_steps:
                     yield PreviewMade(index=order.index, step=step, webp=_preview(request, order))
             png = _picture(request, order)
             yield PictureMade(
@@ -223,7 +223,8 @@ def _preview(request: EngineRequest, order: PictureOrder) -> bytes:
 def _picture(request: EngineRequest, order: PictureOrder) -> bytes:
     """64 coloured fields that everything in the request decides."""
     negative = _clean(request.negative_prompt) if request.guidance_scale > 0 else ""
-    recipe = repr((_clean(request.prompt), negative, request.guidance_scale, request.steps, order.seed))
+    begun = (request.image, request.mask, request.strength, request.loras) if request.image or request.loras else ()
+    recipe = repr((_clean(request.prompt), negative, request.guidance_scale, request.steps, order.seed, *begun))
     chance = random.Random(hashlib.sha256(recipe.encode()).digest())  # noqa: S311 - colours
     file = io.BytesIO()
     small = Image.frombytes("RGB", (8, 8), chance.randbytes(8 * 8 * 3))

@@ -165,3 +165,14 @@ def test_a_killed_child_loses_the_run_and_comes_back_by_itself(bench: Bench) -> 
         list(run)
     wait_for(lambda: bench.engine.status().state is EngineState.READY, 60)
     assert picture(bench, REQUEST) == before
+
+
+def test_a_run_that_begins_with_a_picture_makes_the_steps_that_its_strength_leaves(bench: Bench) -> None:
+    plain = picture(bench, REQUEST)
+    begun = replace(REQUEST, steps=4, image=plain, mask=plain, strength=0.5)
+    events = without_previews(bench.engine.run(begun))
+    assert [event.step for event in events if isinstance(event, StepDone)] == [1, 2]
+    (made,) = pictures(iter(events))
+    assert made.png != plain
+    with Image.open(io.BytesIO(made.png)) as image:
+        assert image.size == (256, 256)

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.ports import EngineLostError, EngineState, EngineStatus, PictureOrder
+from app.domain.loras import LoraUse
+from app.domain.ports import EngineLostError, EngineRunError, EngineState, EngineStatus, PictureOrder
 from app.engine import wire
 from app.engine.local import LocalEngine
 from tests.engine.hub_server import COMMIT, hub_server
@@ -249,3 +250,11 @@ def test_two_runs_at_once_are_made_one_after_the_other(local_engine: LocalEngine
     second = without_previews(local_engine.run(REQUEST))
     assert len(second) == 3
     assert len(without_previews(first)) == 8
+
+
+def test_a_lora_that_cannot_be_used_fails_its_job_and_the_next_one_is_made(local_engine: LocalEngine) -> None:
+    wait_for(lambda: local_engine.status().state is EngineState.READY, 60)
+    with pytest.raises(EngineRunError) as failure:
+        list(local_engine.run(replace(REQUEST, loras=(LoraUse(name="gone"),))))
+    assert failure.value.code == "lora-unusable"
+    assert without_previews(local_engine.run(REQUEST))

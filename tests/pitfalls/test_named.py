@@ -22,7 +22,7 @@ KNOWN: Final = (
 )
 # What cannot apply yet, and the release that must bring its test along.
 LATER: Final = {
-    "gradio §12.2": "the picture editor comes with image-to-image; until then uploads and component_server are closed",
+    "gradio §12.2": "the picture editor comes with the studio; until then uploads and component_server are closed",
     "gradio §12.3": "text chunks of dropped pictures are read once the page takes files",
     "gradio §12.6": "search, and with it two-character Chinese words, comes with the studio",
     "peers §d2.8": "no moderation yet: its verdicts must fail closed",
@@ -30,14 +30,11 @@ LATER: Final = {
 }
 # Parts of pitfalls that have a test already, and what that test must learn when the part arrives.
 LATER_PARTS: Final = {
-    "gradio §10.4": ("uploads of somebody else, once there are uploads",),
-    "peers ok2": ("own uploads, once there are uploads: only their owner may name them",),
-    "peers ok3": ("a limit for each uploaded file, its pixels and the person's share of the disk",),
     "peers §d2.2": ("managers, sharing and `/v1/images`: every new way in, for every role",),
-    "peers §d2.3": ("ids of uploads, templates, collections and share links, each to read, to change and to delete",),
+    "peers §d2.3": ("ids of templates, collections and share links, each to read, to change and to delete",),
     "peers §d2.5": ("headers of a single sign-on proxy: believed from its address alone, and stripped before",),
-    "peers §d2.13": ("SVG and HTML as uploads; formulas in CSV and XLSX; text chunks that are read back",),
-    "peers §d2.14": ("names of templates, members of ZIP files, links in folders of uploads",),
+    "peers §d2.13": ("formulas in CSV and XLSX; text chunks that are read back",),
+    "peers §d2.14": ("names of templates, members of ZIP files",),
     "peers §d2.16": ("webhooks, metrics, previews and what a share link shows of a prompt",),
     "peers §d2.19": ("LoRA and model files that people upload",),
 }

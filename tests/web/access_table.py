@@ -16,7 +16,7 @@ _MEMBERS: Final = "401 403 200 200 200 401 401 403 200 200"
 _OWNED: Final = "401 404 200 404 200 401 401 403 200 200"
 _ADMINS: Final = "401 403 403 403 200 401 401 403 403 403"
 # The status for each of PEOPLE, and what is sent: JSON, or a form if the path is not of the API.
-# {job} and {image} are the member's; nobody else learns that they exist.
+# {job}, {image} and {upload} are the member's; nobody else learns that they exist.
 OURS: Final[dict[tuple[str, str], tuple[str, object]]] = {
     ("GET", "/login"): ("200 303 303 303 303 200 200 303 303 303", None),
     ("POST", "/login"): ("401 401 401 401 401 401 401 401 401 401", {"username": "access-nobody", "password": "x"}),
@@ -43,6 +43,9 @@ OURS: Final[dict[tuple[str, str], tuple[str, object]]] = {
     ("POST", "/api/v1/images/search"): ("401 404 404 404 404 401 401 403 404 404", {}),
     ("GET", "/api/v1/images/{image}"): (_OWNED, None),
     ("DELETE", "/api/v1/images/{image}"): ("401 404 204 404 204 401 401 403 403 204", None),
+    ("POST", "/api/v1/uploads"): ("401 403 415 415 415 401 401 403 403 415", {}),
+    ("DELETE", "/api/v1/uploads/{upload}"): ("401 403 204 404 404 401 401 403 403 204", None),
+    ("GET", "/api/v1/loras"): ("401 403 200 200 200 401 401 403 403 200", None),
     ("GET", "/api/v1/openapi.json"): (_ADMINS, None),
     ("GET", "/api/v1/admin/users"): (_ADMINS, None),
     ("POST", "/api/v1/admin/users"): ("401 403 403 403 422 401 401 403 403 403", NEW),

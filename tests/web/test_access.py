@@ -18,7 +18,7 @@ from app.flows.users import change_user
 from app.web.page import build_page
 from app.web.server import routed_app
 from tests.gradio_events import server_events
-from tests.live import Live, ended
+from tests.live import Live, ended, sent_picture
 from tests.web.access_table import (
     EVENTS,
     GRADIO_PUBLIC,
@@ -49,7 +49,7 @@ def walk(routes: list[Any], prefix: str = "") -> Iterator[tuple[str, set[str]]]:
 
 def named(path: str) -> str:
     """The path as the application writes it."""
-    return path.replace("{job}", "{id}").replace("{image}", "{id}")
+    return path.replace("{job}", "{id}").replace("{image}", "{id}").replace("{upload}", "{id}")
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +122,8 @@ def test_each_person_gets_exactly_what_the_matrix_says(
     queue_control.resume(live.house.studio, live.admin(), NOWHERE)  # other rows of the matrix pause and drain it
     for who, client in used.items():
         address = path.replace("{username}", "nobody").replace("{role}", "nobody")
+        if "{upload}" in address:
+            address = address.replace("{upload}", sent_picture(used["member"]).json()["id"])
         if "{" in address:
             job = ended(used["member"], used["member"].post("/api/v1/jobs", json=JOB).json()["id"])
             address = address.replace("{job}", job["id"]).replace("{image}", job["images"][0]["id"])

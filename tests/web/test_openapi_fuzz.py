@@ -43,6 +43,7 @@ def known(live: Live, tokens: dict[str, str]) -> dict[str, dict[str, str]]:
         found[role] = {"/jobs/{id}": job["id"], "/jobs/{id}/preview": job["id"], "/images/{id}": job["images"][0]["id"]}
         found[role] |= dict.fromkeys(("/admin/users/{username}", "/admin/users/{username}/quota"), "fuzz-victim")
         found[role]["/admin/roles/{role}"] = "guest"
+        found[role]["/uploads/{id}"] = "u0123456789abcde"
     return found
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from app.domain.ports import EngineRequest
+from app.engine.loras import Adapter
 
 Item = TypeVar("Item")
 
@@ -24,6 +25,7 @@ class Shape:
     height: int
     caption: int
     guided: int  # padded tokens of the negative prompt, 0 without guidance
+    adapters: tuple[Adapter, ...] = ()  # they change the transformer itself, for everybody in the call
     alone: str = ""
 
 
@@ -35,7 +37,7 @@ def largest_batch(width: int, height: int, most: int) -> int:
 def has_room(running: Sequence[EngineRequest], request: EngineRequest, most: int) -> bool:
     """Whether all of them may be at work together; how long their captions are is known to the child alone."""
     together = [*running, request]
-    alike = {(each.width, each.height, each.guidance_scale > 0) for each in together}
+    alike = {(each.width, each.height, each.guidance_scale > 0, each.loras) for each in together}
     if len(alike) > 1 or any(each.exact for each in together):
         return False
     return sum(len(each.pictures) for each in together) <= largest_batch(request.width, request.height, most)

@@ -20,11 +20,25 @@ TRAINING_STEPS: Final = 1000.0
 
 
 @dataclass(slots=True)
+class Kept:
+    """What a mask keeps: the latents of the `original` and the `noise` they began with, both [channels, height / 8,
+    width / 8]; `mask` is 1 where the picture is made anew and 0 where the original stays."""
+
+    original: Tensor
+    noise: Tensor
+    mask: Tensor
+
+    def under(self, made: Tensor, original: Tensor) -> Tensor:
+        return (1 - self.mask) * original + self.mask * made
+
+
+@dataclass(slots=True)
 class Sketch:
     """A picture on its way: latents [channels, height / 8, width / 8], float32, at `step` of `len(times)`.
 
     `sigmas` has one entry more than `times`, and both stay on the CPU. `clean` is what the last step took the finished
-    latents to be. `unwanted` are the features of the negative prompt, None without guidance.
+    latents to be. `unwanted` are the features of the negative prompt, None without guidance. `kept` is what a mask
+    keeps.
     """
 
     latents: Tensor
@@ -33,6 +47,7 @@ class Sketch:
     wanted: Tensor
     unwanted: Tensor | None
     guidance: float
+    kept: Kept | None = None
     step: int = 0
     clean: Tensor | None = None
 
@@ -53,6 +68,12 @@ def noise(channels: int, height: int, width: int, seed: int) -> Tensor:
     """The first latents: drawn on the CPU for every device, so that a seed is the same noise everywhere."""
     generator = torch.Generator("cpu").manual_seed(seed)
     return torch.randn((1, channels, height // SIDE, width // SIDE), generator=generator)[0]
+
+
+def noised(original: Tensor, noise: Tensor, sigma: Tensor) -> Tensor:
+    """The scheduler's `scale_noise`: the original at that noise level."""
+    level = sigma.to(original.device, original.dtype, non_blocking=True)
+    return level * noise + (1.0 - level) * original
 
 
 def advance(transformer: ZImageTransformer, sketches: Sequence[Sketch]) -> None:
@@ -81,3 +102,7 @@ def _move(sketch: Sketch, velocity: Tensor) -> None:
     sketch.clean = sketch.latents - float(now) * velocity
     sketch.latents = sketch.latents + float(then - now) * velocity
     sketch.step += 1
+    if (kept := sketch.kept) is not None:
+        sketch.clean = kept.under(sketch.clean, kept.original)
+        original = kept.original if sketch.is_done else noised(kept.original, kept.noise, then)
+        sketch.latents = kept.under(sketch.latents, original)

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -12,6 +13,7 @@ from app.domain.ports import EngineEvent, PictureOrder
 from app.engine import wire
 from app.engine.core.batching import Shape
 from app.engine.core.denoising import Sketch
+from app.engine.core.editing import Original
 
 PREVIEW_SECONDS: Final = 0.3
 
@@ -60,13 +62,17 @@ class Run:
 
 @dataclass(slots=True, eq=False)
 class Piece:
-    """One picture of a run: `shape` decides who may share a step with it; a `sketch` only while it is at work."""
+    """One picture of a run: `shape` decides who may share a step with it; a `sketch` only while it is at work.
+
+    `original` is what all pictures of the run begin with, while it is being read.
+    """
 
     run: Run
     order: PictureOrder
     shape: Shape
     wanted: Tensor
     unwanted: Tensor | None
+    original: Future[Original] | None = None
     sketch: Sketch | None = None
     begun: float = 0.0
     lacks: int = 0  # how often there was too little memory for it alone

@@ -16,6 +16,7 @@ from app.engine.core.models import Choice
 from app.engine.core.painter import Painter
 from app.engine.core.profiles import Profile
 from app.engine.core.warming import warm_up
+from app.engine.loras import LoraFolder
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +24,7 @@ OUT_OF_MEMORY = "engine.out-of-memory"
 
 
 def furnish(
-    choice: Choice, device: Device, wanted: str, say: Callable[[wire.FromChild], None]
+    choice: Choice, device: Device, wanted: str, loras: LoraFolder, say: Callable[[wire.FromChild], None]
 ) -> tuple[Painter, wire.Ready]:
     """The painter, and what to tell the parent then. Where the model does not fit, the next lower profile is tried.
 
@@ -39,7 +40,7 @@ def furnish(
         log.warning("The profile %s needs %s: %s is used instead", wanted, lacking, profile.name)
     while True:
         try:
-            painter = _painter(choice, device, profile, say)
+            painter = _painter(choice, device, profile, loras, say)
         except LoadError as error:
             next_lower = profiles.lower(profile, card, weights) if error.reason == OUT_OF_MEMORY else None
             if next_lower is None:
@@ -53,7 +54,9 @@ def furnish(
         memory.free()
 
 
-def _painter(choice: Choice, device: Device, profile: Profile, say: Callable[[wire.FromChild], None]) -> Painter:
+def _painter(
+    choice: Choice, device: Device, profile: Profile, loras: LoraFolder, say: Callable[[wire.FromChild], None]
+) -> Painter:
     pipeline = load_pipeline(choice.folder, device, profile)
     try:
         tuned = tune(pipeline, device.name, profile)
@@ -61,4 +64,4 @@ def _painter(choice: Choice, device: Device, profile: Profile, say: Callable[[wi
         raise LoadError(OUT_OF_MEMORY, retry=True, device=device.label) from error
     warm_up(pipeline, tuned, lambda fraction: say(wire.Warming(fraction)))
     facts = facts_of(choice.name, choice.folder, device)
-    return Painter(pipeline, facts, say, most=profile.most, tuned=tuned)
+    return Painter(pipeline, facts, say, most=profile.most, loras=loras, tuned=tuned)

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from app.domain.ports import EngineRunError, PictureMade, PreviewMade, StepDone
 from app.engine import wire
-from app.engine.core import batching, denoising, memory
+from app.engine.core import batching, denoising, editing, memory
+from app.engine.core.adapters import Adapters
 from app.engine.core.batching import Shape
 from app.engine.core.captions import CaptionEncoder, padded_length
 from app.engine.core.darkroom import Darkroom
@@ -25,6 +26,7 @@ from app.engine.core.hostcopy import HostCopy, Lead
 from app.engine.core.levers import Tuned, plain
 from app.engine.core.thrift import Thrift
 from app.engine.core.untyped import ZImagePipeline
+from app.engine.loras import LoraFolder
 from app.logs import where
 
 log = logging.getLogger(__name__)
@@ -47,10 +49,11 @@ class Painter:
         say: Callable[[wire.FromChild], None],
         *,
         most: int,
+        loras: LoraFolder,
         tuned: Tuned | None = None,
     ) -> None:
         self.tuned = tuned = tuned or plain(pipeline)
-        self._transformer, self._scheduler = pipeline.transformer, pipeline.scheduler
+        self._transformer, self._vae, self._scheduler = pipeline.transformer, pipeline.vae, pipeline.scheduler
         self._stage = tuned.stage
         self._facts = {**facts, **tuned.facts()}
         self._say = say
@@ -60,6 +63,7 @@ class Painter:
         self._present: list[Piece] = []
         self._lead = Lead()
         self._advance = denoising.advance
+        self._adapters = Adapters(pipeline, loras)
         self._pool = ThreadPoolExecutor(ENCODERS, thread_name_prefix="encoder")
         with torch.inference_mode():
             self._captions = CaptionEncoder(pipeline.tokenizer, pipeline.text_encoder, stage=self._stage)
@@ -119,7 +123,10 @@ class Painter:
             height=request.height,
             caption=padded_length(wanted),
             guided=0 if unwanted is None else padded_length(unwanted),
+            adapters=self._adapters.find(request.loras),
         )
+        # In the pool: decoding a large file must not hold up those that are at work.
+        original = None if request.image is None else self._pool.submit(editing.read, request)
         return [
             Piece(
                 run=run,
@@ -127,6 +134,7 @@ class Painter:
                 shape=replace(shape, alone=f"{run.run_id}-{order.index}") if request.exact else shape,
                 wanted=wanted,
                 unwanted=unwanted,
+                original=original,
             )
             for order in request.pictures
         ]
@@ -139,6 +147,7 @@ class Painter:
                     self._begin(piece)
             if self._present:
                 self._stage.bring(self._transformer)
+                self._adapters.use(self._present[0].shape.adapters)
                 self._advance(self._transformer, [_sketch(piece) for piece in self._present])
                 self._lead.keep(self._stage.device)
         except Exception as error:  # noqa: BLE001 - as above
@@ -149,16 +158,25 @@ class Painter:
         request = piece.run.request
         piece.begun = piece.previewed = time.monotonic()
         sigmas, times = denoising.schedule(self._scheduler, request.steps)
-        channels = self._transformer.in_channels
-        latents = denoising.noise(channels, request.height, request.width, piece.order.seed)
+        skipped = request.steps - request.denoising_steps
+        latents, kept = self._first_latents(piece, sigmas[skipped])
         piece.sketch = denoising.Sketch(
-            latents=latents.to(self._stage.device),
-            sigmas=sigmas,
-            times=times,
+            latents=latents,
+            kept=kept,
+            sigmas=sigmas[skipped:],
+            times=times[skipped:],
             wanted=piece.wanted.to(self._stage.device, self._transformer.dtype),
             unwanted=None if piece.unwanted is None else piece.unwanted.to(self._stage.device),
             guidance=request.guidance_scale,
         )
+
+    def _first_latents(self, piece: Piece, sigma: Tensor) -> tuple[Tensor, denoising.Kept | None]:
+        """Noise, or the run's original under noise; and what a mask keeps of it."""
+        request, device, seed = piece.run.request, self._stage.device, piece.order.seed
+        if piece.original is None:
+            noise = denoising.noise(self._transformer.in_channels, request.height, request.width, seed)
+            return noise.to(device), None
+        return piece.original.result().begin(self._vae, sigma, seed, device, self._transformer.dtype)
 
     def _tell_step(self, piece: Piece, together: int) -> None:
         sketch, index = _sketch(piece), piece.order.index
@@ -186,11 +204,11 @@ class Painter:
             developed = self._darkroom.develop(latents)
         except Exception as error:  # noqa: BLE001 - as above
             return _code_of(error)
-        self._pool.submit(self._deliver, piece, developed)
+        self._pool.submit(self._deliver, piece, developed, self._adapters.facts(piece.shape.adapters))
         return None
 
-    def _deliver(self, piece: Piece, developed: Developed) -> None:
-        """In a thread of the pool."""
+    def _deliver(self, piece: Piece, developed: Developed, more: Mapping[str, str]) -> None:
+        """In a thread of the pool; `more` facts than those of the model."""
         order, run = piece.order, piece.run
         try:
             image = developed.image()
@@ -199,7 +217,7 @@ class Painter:
             _give_up([run], _code_of(error))
             return
         seconds = time.monotonic() - piece.begun
-        facts = {**self._facts, "decoded": "in tiles"} if developed.tiled else self._facts
+        facts = {**self._facts, **more} | ({"decoded": "in tiles"} if developed.tiled else {})
         run.tell(
             PictureMade(index=order.index, seed=order.seed, png=content, thumbnail=small, seconds=seconds, facts=facts)
         )

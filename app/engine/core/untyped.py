@@ -9,3 +9,4 @@ Scheduler: TypeAlias = Any
 Tokenizer: TypeAlias = Any
 TextEncoder: TypeAlias = Any
 Attention: TypeAlias = Any
+Posterior: TypeAlias = Any

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, NoReturn, cast
 from app.engine import wire
 from app.engine.core.failures import LoadError
 from app.engine.core.profiles import CPU
+from app.engine.loras import LoraFolder
 from app.logs import where
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class Worker:
         self._say(wire.Loading(choice.folder))
         from app.engine.core.furnish import furnish  # noqa: PLC0415
 
-        return furnish(choice, device, setup.profile, self._say)
+        return furnish(choice, device, setup.profile, LoraFolder(setup.models_dir), self._say)
 
     def _take_in(self, painter: "Painter") -> None:
         """What was ordered meanwhile; with nothing to do, wait for the next order."""

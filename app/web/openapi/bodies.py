@@ -3,6 +3,7 @@
 from typing import Final
 
 from app.auth.passwords import MAX_LENGTH, MIN_LENGTH
+from app.domain.editing import IMAGE_STRENGTH, MASK_STRENGTH, MIN_STRENGTH
 from app.domain.generation import (
     DEFAULT_SIDE,
     DEFAULT_STEPS,
@@ -17,8 +18,10 @@ from app.domain.generation import (
     SIDE_STEP,
 )
 from app.domain.limits import BOUNDS, MAX_BUDGET
+from app.domain.loras import DEFAULT_STRENGTH, MAX_LORAS, MAX_STRENGTH
 from app.domain.people import DEVICE_NAMES, MAX_LABEL, MAX_QUOTA, USERNAME, Role
-from app.web.openapi.schema import Schema, flag, number, one_of, or_null, request, text, whole
+from app.web.openapi.objects import SOURCE
+from app.web.openapi.schema import Schema, flag, list_of, number, one_of, or_null, request, text, whole
 
 _SIDE: Final = whole(
     MIN_SIDE, MAX_SIDE, "Pixels; the role may allow less, also by default", multipleOf=SIDE_STEP, default=DEFAULT_SIDE
@@ -58,6 +61,30 @@ BODIES: Final[dict[str, Schema]] = {
         count=whole(1, MAX_COUNT, "Pictures; the role may allow less", default=1),
         exact=flag(default=False),
         bulk=flag("Everybody else goes first", default=False),
+        image=or_null(text("What to begin with: the id of an own picture or upload", pattern=SOURCE)),
+        mask=or_null(text("The same; white where the image may be painted over. With `image` only", pattern=SOURCE)),
+        strength=or_null(
+            number(
+                MIN_STRENGTH,
+                1,
+                f"How little of the image stays; {IMAGE_STRENGTH} without, {MASK_STRENGTH} with a mask."
+                " With `image` only",
+            )
+        ),
+        loras=or_null(
+            {
+                **list_of(
+                    request(
+                        "One of `listLoras`",
+                        ["name"],
+                        name=text(minLength=1, maxLength=100),
+                        strength=number(-MAX_STRENGTH, MAX_STRENGTH, default=DEFAULT_STRENGTH),
+                    )
+                ),
+                "maxItems": MAX_LORAS,
+                "description": "No name twice",
+            }
+        ),
     ),
     "NewUser": request(
         "An account to make",

@@ -6,12 +6,14 @@ from app.auth.policy import Permission
 from app.domain.generation import SEEDS
 from app.domain.jobs import JobState
 from app.domain.limits import BOUNDS
+from app.domain.loras import MAX_STRENGTH
 from app.domain.people import MAX_QUOTA, Role
 from app.domain.ports import EngineState
 from app.web.openapi.schema import Schema, answer, flag, list_of, number, one_of, or_null, ref, text, time, whole
 from app.web.problems import STATUS
 
 ID: Final = text(pattern="^[0-9a-f]{16}$")
+SOURCE: Final = "^([0-9a-f]{16}|u[0-9a-f]{15})$"
 # The sign-in page alone says this.
 NOT_HERE: Final = frozenset({"sign-in-failed"})
 CODES: Final = sorted(set(STATUS) - NOT_HERE)
@@ -31,6 +33,9 @@ _PROGRESS: Final = {
     "count": whole(1),
     "exact": flag(),
     "bulk": flag("Everybody else goes first"),
+    "strength": or_null(number(0, 1, "How little of the image stays; null without one")),
+    "loras": list_of(answer("", name=text(), strength=number(-MAX_STRENGTH, MAX_STRENGTH))),
+    "denoising_steps": whole(1, description="How many of `steps` are really made; fewer with an image"),
     "cost": whole(0, description="Pictures"),
     "work": number(0, description="Megapixel-steps"),
     "position": or_null(whole(1, description="1 is next; null when not queued or not known")),
@@ -80,8 +85,24 @@ OBJECTS: Final[dict[str, Schema]] = {
         **_PROMPTS,
         **_SIZES,
         **_PROGRESS,
+        image=or_null(text("The id of the picture or upload that it begins with", pattern=SOURCE)),
+        mask=or_null(text("The same, white where it is painted over", pattern=SOURCE)),
         images=list_of(ref("Image")),
     ),
+    "Upload": answer(
+        "A picture to begin with, upright and without metadata",
+        id=text(pattern="^u[0-9a-f]{15}$"),
+        width=whole(1),
+        height=whole(1),
+        expires_at=time("Unless a job names it meanwhile"),
+    ),
+    "Lora": answer(
+        "A small addition to the model",
+        name=text(),
+        title=text("For people"),
+        triggers={**list_of(text()), "description": "Words that its training tied it to; put them into the prompt"},
+    ),
+    "LoraPage": answer("By name", items=list_of(ref("Lora")), next_cursor={"type": "null"}),
     "JobError": answer("Why the job failed", code=text(), message=text("For people, in their language")),
     "Image": answer(
         "One finished picture",

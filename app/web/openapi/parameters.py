@@ -28,6 +28,7 @@ def use(*names: str) -> list[dict[str, str]]:
 
 COMPONENTS: Final = {
     "Id": _parameter("path", "id", ID),
+    "UploadId": _parameter("path", "id", text(pattern="^u[0-9a-f]{15}$")),
     "Username": _parameter("path", "username", text()),
     "Role": _parameter("path", "role", text()),
     "Day": _parameter("query", "day", text(format="date"), "In the configured time zone; today without"),

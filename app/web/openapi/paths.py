@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from app.domain.uploads import MAX_BYTES, MAX_PIXELS, TYPES
 from app.web.openapi.answers import TO_LOGIN, json_of, responses
 from app.web.openapi.parameters import use
 from app.web.openapi.schema import ref
@@ -13,7 +14,7 @@ Operation = dict[str, Any]
 def paths() -> dict[str, Any]:
     tagged = {
         "account": _account(),
-        "jobs": _jobs() | _live(),
+        "jobs": _jobs() | _live() | _sources(),
         "images": _images(),
         "admin": {**_people(), **_limits(), **_administration()},
     }
@@ -33,10 +34,11 @@ def _account() -> dict[str, dict[str, Operation]]:
 def _jobs() -> dict[str, dict[str, Operation]]:
     submit = _unsafe(
         "createJob",
-        "Ask for pictures",
+        "Ask for pictures; `not-found` if what they begin with is not there or not yours",
         {"202": json_of(ref("Job"), "Queued"), "200": json_of(ref("Job"), "The job that this key made before")},
         [
             "not-permitted",
+            "not-found",
             "conflict",
             "unsupported-media-type",
             "invalid-request",
@@ -65,6 +67,27 @@ def _jobs() -> dict[str, dict[str, Operation]]:
         parameters=["Id"],
     )
     return {"/jobs": {"get": listed, "post": submit}, "/jobs/{id}": {"get": one, "delete": cancel}}
+
+
+def _sources() -> dict[str, dict[str, Operation]]:
+    sent = _unsafe(
+        "createUpload",
+        f"Bring a picture to begin with: at most {MAX_BYTES // 10**6} MB and {MAX_PIXELS} pixels, kept for"
+        " 24 hours after the last job that named it; `conflict` if you have too many",
+        {"201": json_of(ref("Upload"), "Kept")},
+        ["not-permitted", "conflict", "unsupported-media-type", "invalid-request", "rate-limited"],
+    )
+    picture = {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}
+    sent["requestBody"] = {"required": True, "content": dict.fromkeys(TYPES, picture)}
+    gone = _unsafe(
+        "deleteUpload",
+        "Throw one away; `conflict` while an unfinished job begins with it",
+        {"204": {"description": "Done"}},
+        ["not-permitted", "not-found", "conflict"],
+        parameters=["UploadId"],
+    )
+    loras = _get("listLoras", "The LoRAs that a job may name", {"200": json_of(ref("LoraPage"))}, ["not-permitted"])
+    return {"/uploads": {"post": sent}, "/uploads/{id}": {"delete": gone}, "/loras": {"get": loras}}
 
 
 def _live() -> dict[str, dict[str, Operation]]:

@@ -16,7 +16,7 @@ from app.flows.studio import Studio
 from app.flows.views import image_json, job_json, me_json
 from app.web.api import DEFAULT_WAIT, MAX_WAIT, Call, http_problem, json_answer, routes
 from app.web.bodies import json_object, limit_of, whole_number
-from app.web.routes import admin
+from app.web.routes import admin, uploads
 from app.web.threads import in_thread
 
 
@@ -34,6 +34,7 @@ def api_v1(studio: Studio) -> Starlette:
         ("POST", "/images/search", not_yet),
         ("GET", "/images/{id}", get_image),
         ("DELETE", "/images/{id}", delete_image),
+        *uploads.ENDPOINTS,
         *admin.ENDPOINTS,
     )
     bound = [(method, path, partial(endpoint, studio)) for method, path, endpoint in endpoints]

@@ -15,17 +15,21 @@ from app.engine import wire
 from app.engine.core.devices import pick_device
 from app.engine.core.facts import facts_of
 from app.engine.core.levers import Tuned
+from app.engine.core.models import DEMO
 from app.engine.core.painter import Painter
 from app.engine.core.untyped import ZImagePipeline
+from app.engine.loras import LoraFolder
 
 
 class Easel:
     """A painter without a process around it: what it says, and runs made to their end."""
 
-    def __init__(self, pipeline: ZImagePipeline, *, most: int = 1, tuned: Tuned | None = None) -> None:
+    def __init__(
+        self, pipeline: ZImagePipeline, *, most: int = 1, models: Path = DEMO.parent, tuned: Tuned | None = None
+    ) -> None:
         facts = facts_of("demo", Path(pipeline.name_or_path), pick_device("cpu"))
         self.said: SimpleQueue[wire.FromChild] = SimpleQueue()
-        self.painter = Painter(pipeline, facts, self.said.put, most=most, tuned=tuned)
+        self.painter = Painter(pipeline, facts, self.said.put, most=most, loras=LoraFolder(models), tuned=tuned)
         self._ids = itertools.count(1)
 
     def order(self, request: EngineRequest) -> int:

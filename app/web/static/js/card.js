@@ -140,8 +140,8 @@ export class Card {
   portion() {
     const { job } = this;
     if (job.state === "succeeded") return 1;
-    const steps = job.steps * job.count;
-    return Math.min(1, (job.images.length * job.steps + (job.images.length < job.count ? (job.step ?? 0) : 0)) / steps);
+    const steps = job.denoising_steps * job.count;
+    return Math.min(1, (job.images.length * job.denoising_steps + (job.images.length < job.count ? (job.step ?? 0) : 0)) / steps);
   }
 
   statusText() {
@@ -168,8 +168,8 @@ export class Card {
     const { job } = this;
     if (!job.step && !job.images.length) return t("job.starting");
     const isLast = job.images.length >= job.count - 1;
-    if (isLast && job.step >= job.steps) return t("job.finishing");
-    const parts = [t("job.step", { step: job.step ?? 0, steps: job.steps })];
+    if (isLast && job.step >= job.denoising_steps) return t("job.finishing");
+    const parts = [t("job.step", { step: job.step ?? 0, steps: job.denoising_steps })];
     if (job.count > 1) parts.push(t("job.of", { index: Math.min(job.images.length + 1, job.count), count: job.count }));
     if (this.due !== null) parts.push(about(this.secondsLeft()));
     return parts.join(" · ");
