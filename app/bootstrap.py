@@ -1,6 +1,7 @@
 """Composition root: the only file that names concrete adapters."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +11,7 @@ from app.auth import passwords
 from app.auth.rates import Rates
 from app.auth.sessions import Lifetime
 from app.domain.errors import InvalidRequestError
+from app.domain.jobs import Job
 from app.domain.people import UNLIMITED, Role, RoleLimits
 from app.domain.ports import Engine
 from app.engine.core.failures import LoadError
@@ -17,13 +19,17 @@ from app.engine.core.folder import check_folder
 from app.engine.core.models import Choice, choose
 from app.engine.local import LocalEngine
 from app.flows import first_admin, run
+from app.flows.recall import Recall
 from app.flows.recover import Recovery, recover
 from app.flows.studio import Studio
 from app.flows.watch import Watcher
 from app.scheduler.dispatcher import Dispatcher, Duties
+from app.scheduler.shortcut import Shortcut
 from app.scheduler.signals import RedisSignals
 from app.settings import ConfigurationError, Settings, spans
 from app.storage.initial_password import InitialPasswordFile
+from app.storage.redis_results import RedisResults
+from app.storage.results import KeptResults
 from app.storage.vault import FileVault
 from app.store import checks
 from app.store.connect import Database, UnsupportedDatabaseError, is_sqlite, open_engine, sqlite_url
@@ -50,6 +56,8 @@ __all__ = [
 
 ENGINE_STOP_SECONDS: Final = 3.0
 DISPATCHER_STOP_SECONDS: Final = 1.5
+SHORTCUT_STOP_SECONDS: Final = 0.5
+GIGABYTE: Final = 10**9
 
 
 class SystemClock:
@@ -68,22 +76,23 @@ class Signal:
 
     def __init__(self) -> None:
         self._dispatcher: Dispatcher | None = None
+        self._shortcut: Shortcut | None = None
         self._others: RedisSignals | None = None
 
-    def connect(self, dispatcher: Dispatcher, others: RedisSignals | None) -> None:
-        self._dispatcher, self._others = dispatcher, others
+    def connect(self, dispatcher: Dispatcher, shortcut: Shortcut, others: RedisSignals | None) -> None:
+        self._dispatcher, self._shortcut, self._others = dispatcher, shortcut, others
 
     def wake(self) -> None:
         """Something was committed that the queue wants to know, here and in other processes."""
-        if self._dispatcher is not None:
-            self._dispatcher.wake()
+        self.engine_changed()
         if self._others is not None:
             self._others.publish()
 
     def engine_changed(self) -> None:
         """The model is ready, or no longer; pages ask for that by themselves."""
-        if self._dispatcher is not None:
-            self._dispatcher.wake()
+        for thread in (self._shortcut, self._dispatcher):
+            if thread is not None:
+                thread.wake()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +101,7 @@ class House:
 
     studio: Studio
     dispatcher: Dispatcher
+    shortcut: Shortcut
     leadership: Leadership
     database: Database
     single_server: bool
@@ -107,6 +117,7 @@ class House:
         passwords.prepare()
         self.studio.engine.start()
         self.dispatcher.start()
+        self.shortcut.start()
         if self.signals is not None:
             self.signals.listen()
 
@@ -117,12 +128,15 @@ class House:
         if self.signals is not None:
             self.signals.stop()
         self.dispatcher.stop_claiming()
+        self.shortcut.stop_serving()
         self.studio.engine.stop(ENGINE_STOP_SECONDS)
         self.dispatcher.join(DISPATCHER_STOP_SECONDS)
+        self.shortcut.join(SHORTCUT_STOP_SECONDS)
         self.leadership.release()
 
     def close(self) -> None:
         """The last request was answered."""
+        self.studio.results.close()
         self.studio.store.close()
 
 
@@ -139,6 +153,9 @@ def build(settings: Settings, *, engine: Engine | None = None) -> House:
         store=Store(database),
         engine=engine or _local_engine(settings, changed),
         vault=FileVault(settings.outputs_dir, settings.data_dir / "thumbnails", settings.data_dir / "strays"),
+        results=_results(settings),
+        results_shared=settings.result_cache_shared,
+        results_charged=settings.result_cache_charge == "full",
         clock=SystemClock(),
         initial_password=InitialPasswordFile(settings.data_dir / "initial-admin-password"),
         zone=settings.zone,
@@ -148,22 +165,29 @@ def build(settings: Settings, *, engine: Engine | None = None) -> House:
         wake=changed.wake,
     )
     leadership = FileLeadership(settings.data_dir / "atelier.lock") if on_sqlite else DatabaseLeadership(database)
-    watcher = Watcher(studio)
+    watcher, recalled = Watcher(studio), Recall(studio)
+
+    def work(job: Job, on_steps_done: Callable[[], None]) -> None:
+        run.run(studio, job, on_steps_done)
+        recalled.after(job)
+
     duties = Duties(
         leads=leadership.held,
         recover=Recovery(studio),
         reap=lambda: recover(studio, lost=True),
         ready=lambda: run.is_ready(studio),
         claim=lambda at_engine: run.claim(studio, at_engine),
-        run=lambda job, on_steps_done: run.run(studio, job, on_steps_done),
+        run=work,
         watch=watcher.look,
     )
     dispatcher = Dispatcher(duties)
     signals = _signals(settings, watcher)
-    changed.connect(dispatcher, signals)
+    shortcut = Shortcut(lambda: dispatcher.is_clear, recalled)
+    changed.connect(dispatcher, shortcut, signals)
     return House(
         studio=studio,
         dispatcher=dispatcher,
+        shortcut=shortcut,
         leadership=leadership,
         database=database,
         single_server=on_sqlite,
@@ -271,6 +295,15 @@ def _rates(settings: Settings) -> Rates:
         return Rates(settings.redis_url, installation(settings))
     except ValueError:
         raise ConfigurationError("redis_url: this is not a Redis address") from None
+
+
+def _results(settings: Settings) -> KeptResults:
+    try:
+        shared = RedisResults(settings.redis_url, installation(settings)) if settings.redis_url else None
+    except ValueError:
+        raise ConfigurationError("redis_url: this is not a Redis address") from None
+    most = int(settings.result_cache_gb * GIGABYTE)
+    return KeptResults(settings.data_dir / "results", settings.data_dir / "results-key", most, shared)
 
 
 def _signals(settings: Settings, watcher: Watcher) -> RedisSignals | None:

@@ -121,4 +121,4 @@ def make_house(database_url: str, folder: Path, **settings: object) -> Iterator[
     finally:
         engine.stop(1)
         house.leadership.release()
-        house.studio.store.close()
+        house.close()

@@ -52,6 +52,8 @@ class EngineStatus:
 
     While another model is on its way, `coming` names it and `coming_state` and `progress` say how far it is; the state
     is that of the model that serves. Where it has failed and the old one stays, `reason` says why beside `ready`.
+
+    `facts` are those that its pictures will have, known as soon as it is being loaded; empty before.
     """
 
     state: EngineState
@@ -61,6 +63,7 @@ class EngineStatus:
     progress: float | None = None
     reason: str = ""
     params: Mapping[str, str | int | float] = field(default_factory=dict)
+    facts: Mapping[str, str] = field(default_factory=dict)
     coming: str = ""
     coming_state: EngineState | None = None
     slots: tuple[SlotStatus, ...] = ()

@@ -244,15 +244,15 @@ class LocalEngine:
         match message:
             case wire.Chosen(model=model, device=device, demo=demo):
                 log.info("Model %s on %s", model, device)
-                self._change(replace(status, model=model, device=device, demo=demo))
+                self._change(replace(status, model=model, device=device, demo=demo, facts={}))
             case wire.Downloading(fraction=fraction):
                 percent = int(100 * (fraction or 0.0))
                 if percent // TOLD_EVERY != int(100 * (status.progress or 0.0)) // TOLD_EVERY:
                     log.info("Downloading the model: %d %%", percent)
                 self._change(replace(status, state=EngineState.DOWNLOADING, progress=fraction))
-            case wire.Loading(folder=folder):
+            case wire.Loading(folder=folder, facts=facts):
                 log.info("Loading the model")
-                self._change(replace(status, state=EngineState.LOADING, progress=None))
+                self._change(replace(status, state=EngineState.LOADING, progress=None, facts=facts))
                 self._learn_tokens(folder)
             case wire.Ready(most=most):
                 with self._lock:

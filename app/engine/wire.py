@@ -58,9 +58,10 @@ class Downloading:
 
 @dataclass(frozen=True, slots=True)
 class Loading:
-    """The folder is complete and is being read."""
+    """The folder is complete and is being read; its pictures will have these facts."""
 
     folder: Path
+    facts: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)

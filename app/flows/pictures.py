@@ -8,7 +8,7 @@ from app.domain.generation import engine_text, picture_seed
 from app.domain.jobs import UNFINISHED, Job, JobState, picture_id
 from app.domain.ports import EngineCancelledError, EngineRequest, PictureMade, PictureOrder, PictureRecipe
 from app.flows.studio import Studio
-from app.quota.service import charge_picture
+from app.quota.service import charge_picture, release_picture
 from app.store.transaction import Transaction
 
 log = logging.getLogger(__name__)
@@ -63,14 +63,16 @@ def is_current(tx: Transaction, job: Job) -> bool:
     return current is not None and (current.state, current.attempt) == (JobState.RUNNING, job.attempt)
 
 
-def keep(studio: Studio, job: Job, made: PictureMade) -> None:
+def keep(studio: Studio, job: Job, made: PictureMade, *, cached: bool = False) -> None:
     """File first, then row and charge in one transaction: a crash between leaves a file that the next try replaces.
+
+    One that is `cached` was made before, and costs what is configured.
 
     Raises EngineCancelledError when the job has ended or is somebody else's by now.
     """
     if not studio.store.read(lambda tx: is_current(tx, job)):
         raise EngineCancelledError
-    recipe = recipe_of(studio, job, made.index)
+    recipe, charged = recipe_of(studio, job, made.index), studio.results_charged or not cached
     stored = studio.vault.keep(recipe, made.png, made.facts)
     values = {
         "id": recipe.picture_id,
@@ -84,6 +86,8 @@ def keep(studio: Studio, job: Job, made: PictureMade) -> None:
         "sha256": stored.sha256,
         "size": stored.size,
         "seconds": made.seconds,
+        "cached": cached,
+        "charged": charged,
     }
 
     def settle(tx: Transaction) -> bool:
@@ -92,7 +96,10 @@ def keep(studio: Studio, job: Job, made: PictureMade) -> None:
         if not is_current(tx, job):
             return False
         tx.images.add(values | {"created_at": now})
-        charge_picture(tx, job, made.index, now)
+        if charged:
+            charge_picture(tx, job, made.index, now, cached=cached)
+        else:
+            release_picture(tx, job, made.index, now)
         tx.jobs.touch(job.id, revision)
         return True
 

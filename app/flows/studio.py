@@ -14,6 +14,7 @@ from app.auth.sessions import Lifetime
 from app.domain.errors import NotFoundError, StudioError
 from app.domain.people import UNLIMITED, Origin, Principal, Role, RoleLimits, User
 from app.domain.ports import Clock, Engine, InitialPassword, Vault
+from app.domain.results import Results
 from app.quota.ledger import Day, Month, day_of, month_of
 from app.scheduler.changes import Changes
 from app.scheduler.line import LineCache
@@ -31,12 +32,14 @@ class Studio:
     """Everything that flows share. `wake` tells the dispatcher, here and in other processes, to look again.
 
     `identities` tells whatever is open that somebody's session, token, role or account changed. `alone`: no other
-    server can work on the same queue.
+    server can work on the same queue. `results` are given to others than their owners only if they are
+    `results_shared`, and count in the quota if they are `results_charged`.
     """
 
     store: Store
     engine: Engine
     vault: Vault
+    results: Results
     clock: Clock
     initial_password: InitialPassword
     zone: ZoneInfo
@@ -47,6 +50,8 @@ class Studio:
     line: LineCache = field(default_factory=LineCache)
     pace: Pace = field(default_factory=Pace)
     alone: bool = True
+    results_shared: bool = False
+    results_charged: bool = False
     wake: Callable[[], None] = lambda: None
 
     @property

@@ -46,6 +46,7 @@ class FakeEngine:
         self.step_delay = step_delay
         self.previews = False
         self.most = 1
+        self.facts = FACTS
         self.requests: list[EngineRequest] = []
         self._on_change = on_change
         self._ready = ready
@@ -148,7 +149,7 @@ class FakeEngine:
     def _become(self, state: EngineState, reason: str = "", **params: str | int) -> None:
         with self._changed:
             self._status = EngineStatus(
-                state=state, model="fake", device="fake", demo=True, reason=reason, params=params
+                state=state, model="fake", device="fake", demo=True, reason=reason, params=params, facts=self.facts
             )
             self._changed.notify_all()
         if self._on_change is not None:
@@ -169,7 +170,11 @@ class FakeEngine:
                 if self.previews and step < request.steps:
                     yield PreviewMade(index=order.index, step=step, webp=_preview(request, order))
             yield PictureMade(
-                index=order.index, seed=order.seed, png=_picture(request, order), seconds=self.step_delay, facts=FACTS
+                index=order.index,
+                seed=order.seed,
+                png=_picture(request, order),
+                seconds=self.step_delay,
+                facts=self.facts,
             )
 
     def _is_let(self) -> bool:

@@ -92,11 +92,11 @@ class Worker:
             hub = hub_named(setup.source)
             download(hub, choice.repo, choice.folder, lambda fraction: self._say(wire.Downloading(fraction)))
         check_folder(choice.folder)
-        self._say(wire.Loading(choice.folder))
+        facts = facts_of(choice.name, choice.folder, device)
+        self._say(wire.Loading(choice.folder, facts))
         from app.engine.core.loader import load_pipeline  # noqa: PLC0415
         from app.engine.core.painter import Painter  # noqa: PLC0415
 
-        facts = facts_of(choice.name, choice.folder, device)
         return Painter(load_pipeline(choice.folder, device), facts, self._say, most=most_at_once(device))
 
     def _take_in(self, painter: "Painter") -> None:
