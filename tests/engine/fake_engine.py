@@ -109,6 +109,10 @@ class FakeEngine:
         """Loading ends well, also after `break_down`."""
         self._become(EngineState.READY)
 
+    def become(self, state: EngineState) -> None:
+        """Whatever an engine may be between its start and its end."""
+        self._become(state)
+
     def die(self) -> None:
         """As kill -9 of the child: running runs are lost, and a new child is ready at once."""
         with self._changed:
