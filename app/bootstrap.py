@@ -25,7 +25,7 @@ from app.flows.studio import Studio
 from app.flows.watch import Watcher
 from app.scheduler.dispatcher import Dispatcher, Duties
 from app.scheduler.shortcut import Shortcut
-from app.scheduler.signals import RedisSignals
+from app.scheduler.signals import RedisSignals, Signal
 from app.settings import ConfigurationError, Settings, spans
 from app.storage.initial_password import InitialPasswordFile
 from app.storage.redis_results import RedisResults
@@ -56,7 +56,6 @@ __all__ = [
 
 ENGINE_STOP_SECONDS: Final = 3.0
 DISPATCHER_STOP_SECONDS: Final = 1.5
-SHORTCUT_STOP_SECONDS: Final = 0.5
 GIGABYTE: Final = 10**9
 
 
@@ -69,30 +68,6 @@ class SystemClock:
 
 class AlreadyRunningError(Exception):
     """Another server owns this data directory."""
-
-
-class Signal:
-    """Ties the knot between parts that are made before those whom they call."""
-
-    def __init__(self) -> None:
-        self._dispatcher: Dispatcher | None = None
-        self._shortcut: Shortcut | None = None
-        self._others: RedisSignals | None = None
-
-    def connect(self, dispatcher: Dispatcher, shortcut: Shortcut, others: RedisSignals | None) -> None:
-        self._dispatcher, self._shortcut, self._others = dispatcher, shortcut, others
-
-    def wake(self) -> None:
-        """Something was committed that the queue wants to know, here and in other processes."""
-        self.engine_changed()
-        if self._others is not None:
-            self._others.publish()
-
-    def engine_changed(self) -> None:
-        """The model is ready, or no longer; pages ask for that by themselves."""
-        for thread in (self._shortcut, self._dispatcher):
-            if thread is not None:
-                thread.wake()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +106,7 @@ class House:
         self.shortcut.stop_serving()
         self.studio.engine.stop(ENGINE_STOP_SECONDS)
         self.dispatcher.join(DISPATCHER_STOP_SECONDS)
-        self.shortcut.join(SHORTCUT_STOP_SECONDS)
+        self.shortcut.join(DISPATCHER_STOP_SECONDS)
         self.leadership.release()
 
     def close(self) -> None:

@@ -78,10 +78,10 @@ class RedisResults:
 
     def _make_room(self) -> None:
         """What Redis let go by its age is still counted until then, so this is at worst a little too much."""
-        self._remove([name.decode() for name in self._client.zrangebyscore(self._used, 0, time.time() - KEPT_SECONDS)])
+        self._remove([_text(name) for name in self._client.zrangebyscore(self._used, 0, time.time() - KEPT_SECONDS)])
         total = sum(size for size, _ in self._all().values())
         while total > self._most and (oldest := self._client.zrange(self._used, 0, 0)):
-            name = oldest[0].decode()
+            name = _text(oldest[0])
             total -= self._all().get(name, (0, None))[0]
             self._remove([name])
 
@@ -89,7 +89,7 @@ class RedisResults:
         found = {}
         for name, told in self._client.hgetall(self._told).items():
             size, picture_id, user_id = json.loads(told)
-            found[name.decode()] = (size, About(picture_id, user_id))
+            found[_text(name)] = (size, About(picture_id, user_id))
         return found
 
     def _remove(self, names: list[str]) -> None:
@@ -113,3 +113,8 @@ class RedisResults:
             self._quiet_until = time.monotonic() + QUIET_SECONDS
             log.warning("Redis cannot be reached (%s); finished pictures are kept here alone", type(error).__name__)
             return otherwise
+
+
+def _text(name: object) -> str:
+    """Redis has octets, and the library's types allow for more."""
+    return name.decode() if isinstance(name, bytes) else str(name)
