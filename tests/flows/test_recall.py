@@ -14,6 +14,7 @@ from app.flows.cancel import cancel
 from app.flows.check import find_differences
 from app.flows.queue_control import pause, resume
 from app.flows.recover import recover
+from app.flows.results import give
 from app.flows.submit import submit
 from tests.databases import fresh_database
 from tests.flows.conftest import Furnished
@@ -165,7 +166,6 @@ def test_a_kill_between_two_pictures_or_before_the_end_neither_doubles_nor_loses
 ) -> None:
     mei, left = light.person("mei"), [given]
     made(light, mei, count=2)
-    give = recall.give
 
     def give_or_die(*what: object) -> None:
         if left[0] == 0:
