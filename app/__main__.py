@@ -5,6 +5,7 @@ from typing import Final
 
 import typer
 
+from app.cli.cache import cache
 from app.cli.console import group, refuse_for_now, verb
 from app.cli.database import database
 from app.cli.doctor import doctor
@@ -26,6 +27,7 @@ NOUNS: Final = {
     "token": tokens,
     "queue": queue,
     "job": jobs,
+    "cache": cache,
     "db": database,
 }
 for noun, verbs in NOUNS.items():

@@ -1,6 +1,7 @@
 """Composition root: the only file that names concrete adapters."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +11,7 @@ from app.auth import passwords
 from app.auth.rates import Rates
 from app.auth.sessions import Lifetime
 from app.domain.errors import InvalidRequestError
+from app.domain.jobs import Job
 from app.domain.people import UNLIMITED, Role, RoleLimits
 from app.domain.ports import Engine
 from app.engine.core.failures import LoadError
@@ -18,13 +20,17 @@ from app.engine.core.models import Choice, choose
 from app.engine.local import LocalEngine
 from app.engine.loras import LoraFolder
 from app.flows import first_admin, run
+from app.flows.recall import Recall
 from app.flows.recover import Reaping, Recovery
 from app.flows.studio import Studio
 from app.flows.watch import Watcher
 from app.scheduler.dispatcher import Dispatcher, Duties
-from app.scheduler.signals import RedisSignals
+from app.scheduler.shortcut import Shortcut
+from app.scheduler.signals import RedisSignals, Signal
 from app.settings import ConfigurationError, Settings, spans
 from app.storage.initial_password import InitialPasswordFile
+from app.storage.redis_results import RedisResults
+from app.storage.results import KeptResults
 from app.storage.uploads import FileUploads
 from app.storage.vault import FileVault
 from app.store import checks
@@ -52,6 +58,7 @@ __all__ = [
 
 ENGINE_STOP_SECONDS: Final = 3.0
 DISPATCHER_STOP_SECONDS: Final = 1.5
+GIGABYTE: Final = 10**9
 
 
 class SystemClock:
@@ -65,35 +72,13 @@ class AlreadyRunningError(Exception):
     """Another server owns this data directory."""
 
 
-class Signal:
-    """Ties the knot between parts that are made before those whom they call."""
-
-    def __init__(self) -> None:
-        self._dispatcher: Dispatcher | None = None
-        self._others: RedisSignals | None = None
-
-    def connect(self, dispatcher: Dispatcher, others: RedisSignals | None) -> None:
-        self._dispatcher, self._others = dispatcher, others
-
-    def wake(self) -> None:
-        """Something was committed that the queue wants to know, here and in other processes."""
-        if self._dispatcher is not None:
-            self._dispatcher.wake()
-        if self._others is not None:
-            self._others.publish()
-
-    def engine_changed(self) -> None:
-        """The model is ready, or no longer; pages ask for that by themselves."""
-        if self._dispatcher is not None:
-            self._dispatcher.wake()
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class House:
     """The studio with what must be started and stopped around it."""
 
     studio: Studio
     dispatcher: Dispatcher
+    shortcut: Shortcut
     leadership: Leadership
     database: Database
     single_server: bool
@@ -109,6 +94,7 @@ class House:
         passwords.prepare()
         self.studio.engine.start()
         self.dispatcher.start()
+        self.shortcut.start()
         if self.signals is not None:
             self.signals.listen()
 
@@ -119,12 +105,15 @@ class House:
         if self.signals is not None:
             self.signals.stop()
         self.dispatcher.stop_claiming()
+        self.shortcut.stop_serving()
         self.studio.engine.stop(ENGINE_STOP_SECONDS)
         self.dispatcher.join(DISPATCHER_STOP_SECONDS)
+        self.shortcut.join(DISPATCHER_STOP_SECONDS)
         self.leadership.release()
 
     def close(self) -> None:
         """The last request was answered."""
+        self.studio.results.close()
         self.studio.store.close()
 
 
@@ -143,6 +132,9 @@ def build(settings: Settings, *, engine: Engine | None = None) -> House:
         vault=FileVault(settings.outputs_dir, settings.data_dir / "thumbnails", settings.data_dir / "strays"),
         uploads=FileUploads(settings.data_dir / "uploads"),
         loras=LoraFolder(settings.models_dir),
+        results=_results(settings),
+        results_shared=settings.result_cache_shared,
+        results_charged=settings.result_cache_charge == "full",
         clock=SystemClock(),
         initial_password=InitialPasswordFile(settings.data_dir / "initial-admin-password"),
         zone=settings.zone,
@@ -152,22 +144,29 @@ def build(settings: Settings, *, engine: Engine | None = None) -> House:
         wake=changed.wake,
     )
     leadership = FileLeadership(settings.data_dir / "atelier.lock") if on_sqlite else DatabaseLeadership(database)
-    watcher = Watcher(studio)
+    watcher, recalled = Watcher(studio), Recall(studio)
+
+    def work(job: Job, on_steps_done: Callable[[], None]) -> None:
+        run.run(studio, job, on_steps_done)
+        recalled.after(job)
+
     duties = Duties(
         leads=leadership.held,
         recover=Recovery(studio),
         reap=Reaping(studio),
         ready=lambda: run.is_ready(studio),
         claim=lambda at_engine: run.claim(studio, at_engine),
-        run=lambda job, on_steps_done: run.run(studio, job, on_steps_done),
+        run=work,
         watch=watcher.look,
     )
     dispatcher = Dispatcher(duties)
     signals = _signals(settings, watcher)
-    changed.connect(dispatcher, signals)
+    shortcut = Shortcut(lambda: dispatcher.is_clear, recalled)
+    changed.connect(dispatcher, shortcut, signals)
     return House(
         studio=studio,
         dispatcher=dispatcher,
+        shortcut=shortcut,
         leadership=leadership,
         database=database,
         single_server=on_sqlite,
@@ -275,6 +274,15 @@ def _rates(settings: Settings) -> Rates:
         return Rates(settings.redis_url, installation(settings))
     except ValueError:
         raise ConfigurationError("redis_url: this is not a Redis address") from None
+
+
+def _results(settings: Settings) -> KeptResults:
+    try:
+        shared = RedisResults(settings.redis_url, installation(settings)) if settings.redis_url else None
+    except ValueError:
+        raise ConfigurationError("redis_url: this is not a Redis address") from None
+    most = int(settings.result_cache_gb * GIGABYTE)
+    return KeptResults(settings.data_dir / "results", settings.data_dir / "results-key", most, shared)
 
 
 def _signals(settings: Settings, watcher: Watcher) -> RedisSignals | None:

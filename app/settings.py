@@ -54,7 +54,9 @@ class Settings(BaseSettings):
     outputs_dir: Path = Field(Path("outputs"), description="pictures, a folder for each person")
     models_dir: Path = Field(Path("models"), description="weights")
     database_url: str = Field("", description="SQLite in the data directory, PostgreSQL or MySQL/MariaDB")
-    redis_url: str = Field("", description="optional; tells other processes at once what changed")
+    redis_url: str = Field(
+        "", description="optional; lets several servers share what changed, rates and finished pictures"
+    )
     root_path: str = Field(
         "", pattern=r"^(/[A-Za-z0-9._~-]+)*$", description="sub-path behind a proxy, such as /studio"
     )
@@ -75,6 +77,15 @@ class Settings(BaseSettings):
     member_jobs_per_minute: int = Field(120, ge=1, le=100_000, description="jobs a minute of a member (first start)")
     admin_jobs_per_minute: int = Field(
         300, ge=1, le=100_000, description="jobs a minute of an administrator (first start)"
+    )
+    result_cache_gb: float = Field(
+        5.0, ge=0, le=100_000, description="finished pictures kept to be given again, in gigabytes of disk; 0 for none"
+    )
+    result_cache_charge: Literal["free", "full"] = Field(
+        "free", description="what a picture that was made before costs of the quota: free or full"
+    )
+    result_cache_shared: bool = Field(
+        default=False, description="give people pictures that others have made before with the same words and seed"
     )
     access_log: bool = Field(default=True, description="log each request: path without query, never a body")
     admin_username: str = Field("admin", description="name of the first administrator")

@@ -12,6 +12,7 @@ from app.domain.people import Origin, Principal
 from app.flows import run
 from app.flows.identify import who_has_session
 from app.flows.jobs import JobView, get_job
+from app.flows.recall import Recall
 from app.flows.sign_in import sign_in
 from app.flows.studio import Studio, console
 from app.flows.submit import submit
@@ -74,6 +75,10 @@ class Building:
             run.run(self.studio, job)
         return job
 
+    def recall(self) -> None:
+        """Give what was made before to whoever waits for it, as the thread for that would after a start."""
+        Recall(self.studio)()
+
     def view(self, actor: Principal, job: Job) -> JobView:
         """The job as its owner sees it now."""
         return get_job(self.studio, actor, job.id, ORIGIN)
@@ -121,4 +126,4 @@ def make_house(database_url: str, folder: Path, **settings: object) -> Iterator[
     finally:
         engine.stop(1)
         house.leadership.release()
-        house.studio.store.close()
+        house.close()

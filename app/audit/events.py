@@ -205,6 +205,13 @@ class QueueControlled(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ResultsCleared(Event):
+    """Everybody's pictures that were kept to be given again."""
+
+    action = "cache:clear"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Refused(Event):
     """Somebody tried what they may not; `what` is the permission or the flow, `code` the error's code."""
 

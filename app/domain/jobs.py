@@ -87,7 +87,10 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """One finished picture; `path` is relative to the outputs directory, `seconds` the time it took to make."""
+    """One finished picture; `path` is relative to the outputs directory, `seconds` the time it took to make.
+
+    `cached`: it was given from what was made before; `charged`: it counts in the quota.
+    """
 
     seq: int
     id: str
@@ -102,6 +105,8 @@ class Picture:
     size: int
     seconds: float
     favourite: bool
+    cached: bool
+    charged: bool
     created_at: datetime
     prompt: str
     negative_prompt: str

@@ -56,6 +56,7 @@ class EngineStatus:
     While another model is on its way, `coming` names it and `coming_state` and `progress` say how far it is; the state
     is that of the model that serves. Where it has failed and the old one stays, `reason` says why beside `ready`.
     `notice` is a catalogue key with `notice_params`, for administrators: it serves, but not as it was meant to.
+    `facts` are those that its pictures have, known as soon as it is ready; empty before.
     """
 
     state: EngineState
@@ -65,6 +66,7 @@ class EngineStatus:
     progress: float | None = None
     reason: str = ""
     params: Mapping[str, str | int | float] = field(default_factory=dict)
+    facts: Mapping[str, str] = field(default_factory=dict)
     coming: str = ""
     coming_state: EngineState | None = None
     notice: str = ""

@@ -246,7 +246,7 @@ class LocalEngine:
         match message:
             case wire.Chosen(model=model, device=device, demo=demo):
                 log.info("Model %s on %s", model, device)
-                self._change(replace(status, model=model, device=device, demo=demo))
+                self._change(replace(status, model=model, device=device, demo=demo, facts={}))
             case wire.Downloading(fraction=fraction):
                 percent = int(100 * (fraction or 0.0))
                 if percent // TOLD_EVERY != int(100 * (status.progress or 0.0)) // TOLD_EVERY:
@@ -258,12 +258,12 @@ class LocalEngine:
                 self._learn_tokens(folder)
             case wire.Warming(fraction=fraction):
                 self._change(replace(status, state=EngineState.WARMING, progress=fraction))
-            case wire.Ready(most=most, notice=notice, params=params):
+            case wire.Ready(most=most, facts=facts, notice=notice, params=params):
                 with self._lock:
                     self._most = most
                 if status.state is not EngineState.READY:
                     log.info("The model is ready")
-                ready = replace(status, state=EngineState.READY, progress=None, reason="", params={})
+                ready = replace(status, state=EngineState.READY, progress=None, reason="", params={}, facts=facts)
                 self._change(replace(ready, notice=notice, notice_params=params))
 
     def _learn_tokens(self, folder: Path) -> None:

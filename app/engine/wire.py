@@ -78,12 +78,14 @@ class Ready:
     """Runs are served from now on; at most so many pictures share a step. Said again when memory proved too small.
 
     `profile` is what was chosen for the device, `largest_side` what a picture of equal sides may measure in pixels;
-    `notice` is a catalogue key with `params` for administrators, where something is not as it was meant.
+    `notice` is a catalogue key with `params` for administrators, where something is not as it was meant. Pictures have
+    these `facts`.
     """
 
     most: int
     profile: str = ""
     largest_side: int = MAX_SIDE
+    facts: Mapping[str, str] = field(default_factory=dict)
     notice: str = ""
     params: Mapping[str, str | int | float] = field(default_factory=dict)
 

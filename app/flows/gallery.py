@@ -56,7 +56,7 @@ def thumbnail_file(studio: Studio, actor: Principal, image_id: str, origin: Orig
 
 
 def delete_image(studio: Studio, actor: Principal, image_id: str, origin: Origin) -> None:
-    """Into the bin: from now on it is not found. The file, the log row and the charge stay."""
+    """Into the bin: from now on it is not found, nor given again. The file, the log row and the charge stay."""
     get_image(studio, actor, image_id, origin)
     studio.permit(actor, Permission.IMAGE_DELETE, origin, image_id)
 
@@ -66,3 +66,4 @@ def delete_image(studio: Studio, actor: Principal, image_id: str, origin: Origin
         studio.record(tx, ImageDeleted(subject=image_id), actor, origin)
 
     studio.store.write(work)
+    studio.results.forget_picture(image_id)

@@ -17,7 +17,7 @@ from app.domain.ports import (
 )
 from app.flows.studio import Studio
 from app.flows.uploads import read_source
-from app.quota.service import charge_picture
+from app.quota.service import charge_picture, release_picture
 from app.store.transaction import Transaction
 
 log = logging.getLogger(__name__)
@@ -86,14 +86,16 @@ def is_current(tx: Transaction, job: Job) -> bool:
     return current is not None and (current.state, current.attempt) == (JobState.RUNNING, job.attempt)
 
 
-def keep(studio: Studio, job: Job, made: PictureMade) -> None:
+def keep(studio: Studio, job: Job, made: PictureMade, *, cached: bool = False) -> None:
     """File first, then row and charge in one transaction: a crash between leaves a file that the next try replaces.
+
+    One that is `cached` was made before, and costs what is configured.
 
     Raises EngineCancelledError when the job has ended or is somebody else's by now.
     """
     if not studio.store.read(lambda tx: is_current(tx, job)):
         raise EngineCancelledError
-    recipe = recipe_of(studio, job, made.index)
+    recipe, charged = recipe_of(studio, job, made.index), studio.results_charged or not cached
     stored = studio.vault.keep(recipe, made.png, made.thumbnail, made.facts)
     values = {
         "id": recipe.picture_id,
@@ -107,6 +109,8 @@ def keep(studio: Studio, job: Job, made: PictureMade) -> None:
         "sha256": stored.sha256,
         "size": stored.size,
         "seconds": made.seconds,
+        "cached": cached,
+        "charged": charged,
     }
 
     def settle(tx: Transaction) -> bool:
@@ -115,7 +119,10 @@ def keep(studio: Studio, job: Job, made: PictureMade) -> None:
         if not is_current(tx, job):
             return False
         tx.images.add(values | {"created_at": now})
-        charge_picture(tx, job, made.index, now)
+        if charged:
+            charge_picture(tx, job, made.index, now, cached=cached)
+        else:
+            release_picture(tx, job, made.index, now)
         tx.jobs.touch(job.id, revision)
         return True
 

@@ -8,6 +8,7 @@ from app.audit.events import QueueControlled
 from app.auth.policy import Permission
 from app.domain.people import Origin, Principal
 from app.domain.ports import EngineStatus
+from app.domain.results import ResultsStatus
 from app.flows.jobs import JobView, job_views
 from app.flows.studio import Studio
 from app.store.transaction import Transaction
@@ -24,6 +25,7 @@ class QueueView:
     draining: bool
     jobs: tuple[JobView, ...]
     engine: EngineStatus
+    cache: ResultsStatus
 
 
 def view_queue(studio: Studio, actor: Principal, origin: Origin) -> QueueView:
@@ -32,7 +34,8 @@ def view_queue(studio: Studio, actor: Principal, origin: Origin) -> QueueView:
     def work(tx: Transaction) -> QueueView:
         service, jobs = tx.service.get(), tx.jobs.unfinished(limit=MOST_SHOWN)
         views = sorted(job_views(studio, tx, jobs), key=lambda view: view.position or 0)
-        return QueueView(service.paused, service.draining, tuple(views), studio.engine.status())
+        engine, cache = studio.engine.status(), studio.results.status()
+        return QueueView(service.paused, service.draining, tuple(views), engine, cache)
 
     return studio.store.read(work)
 

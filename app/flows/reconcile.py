@@ -8,6 +8,7 @@ from typing import Final
 from app.audit.events import ImageLost
 from app.domain.errors import NotFoundError
 from app.domain.jobs import Picture, picture_id
+from app.flows.results import forget_what_is_gone
 from app.flows.studio import Studio
 from app.quota.ledger import day_on
 from app.store.transaction import Transaction
@@ -24,11 +25,13 @@ LONGEST_WRITE: Final = timedelta(hours=1)
 
 
 def reconcile(studio: Studio) -> None:
-    """Half-written files go, files that no row knows are set aside, pictures whose file is gone leave the gallery."""
+    """Half-written files go, files that no row knows are set aside, pictures whose file is gone leave the gallery, and
+    nothing that is gone is given again."""
     studio.vault.sweep(timedelta() if studio.alone else LONGEST_WRITE)
     studio.store.write(lambda tx: _set_bounds_of_days(studio, tx))
     _set_aside_unknown_files(studio)
     _note_lost_pictures(studio)
+    forget_what_is_gone(studio)
 
 
 def _set_bounds_of_days(studio: Studio, tx: Transaction) -> None:

@@ -72,8 +72,9 @@ def recover(studio: Studio, *, lost: bool) -> None:
 
 
 def _given_up(studio: Studio) -> list[Job]:
-    here, now = set(studio.progress.running()), studio.clock.now()
     running = studio.store.read(lambda tx: tx.jobs.running())
+    # In this order: whoever claims a job has said before that it runs here.
+    here, now = set(studio.progress.running()), studio.clock.now()
     return [
         job
         for job in running

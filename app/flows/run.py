@@ -13,6 +13,7 @@ from app.domain.people import Principal
 from app.domain.ports import (
     EngineCancelledError,
     EngineLostError,
+    EngineRequest,
     EngineRunError,
     EngineState,
     PictureMade,
@@ -21,6 +22,7 @@ from app.domain.ports import (
     StepDone,
 )
 from app.flows.pictures import is_current, keep, one_of, order_missing, request_of
+from app.flows.results import give, recall, remember
 from app.flows.studio import Studio
 from app.logs import where
 from app.quota.service import release_rest
@@ -80,8 +82,13 @@ def run(studio: Studio, job: Job, on_steps_done: Callable[[], None] = lambda: No
 
     Raises UnavailableError when the database goes away: the job is put back as soon as it returns.
     """
+    carry_out(studio, job, lambda: _make_in_two_tries(studio, job, on_steps_done))
+
+
+def carry_out(studio: Studio, job: Job, make: Callable[[], None]) -> None:
+    """End the running job as `make` ends. Raises as `run` does."""
     try:
-        _run_to_its_end(studio, job, on_steps_done)
+        _run_to_its_end(studio, job, make)
     except StudioError:
         raise
     except Exception as error:
@@ -93,9 +100,9 @@ def run(studio: Studio, job: Job, on_steps_done: Callable[[], None] = lambda: No
         studio.line.changed()
 
 
-def _run_to_its_end(studio: Studio, job: Job, on_steps_done: Callable[[], None]) -> None:
+def _run_to_its_end(studio: Studio, job: Job, make: Callable[[], None]) -> None:
     try:
-        _make_in_two_tries(studio, job, on_steps_done)
+        make()
         end(studio, job, JobState.SUCCEEDED)
     except EngineCancelledError:
         # Whoever cancelled has ended the job already; this only catches an engine that gave up by itself.
@@ -154,8 +161,16 @@ def _make_in_two_tries(studio: Studio, job: Job, on_steps_done: Callable[[], Non
 
 
 def _make(studio: Studio, job: Job, on_steps_done: Callable[[], None]) -> None:
-    watch, pixels = Stopwatch(), job.width * job.height
+    for made in recall(studio, job):
+        if made is not None:
+            give(studio, job, made)
     request = order_missing(studio, job)
+    if request.pictures:
+        _make_missing(studio, job, request, on_steps_done)
+
+
+def _make_missing(studio: Studio, job: Job, request: EngineRequest, on_steps_done: Callable[[], None]) -> None:
+    watch, pixels = Stopwatch(), job.width * job.height
     at_work = {order.index for order in request.pictures}
     missing = set(at_work)
     for event in studio.engine.run(request):
@@ -177,6 +192,7 @@ def _make(studio: Studio, job: Job, on_steps_done: Callable[[], None]) -> None:
                 missing.discard(event.index)
                 studio.progress.hide(job.id)
                 keep(studio, job, event)
+                remember(studio, job, request, event)
                 studio.pace.learn(pixels, watch.picture(event.index))
                 studio.line.changed()
                 studio.progress.step(job.id, job.user_id, event.index, job.denoising_steps)

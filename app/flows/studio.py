@@ -15,6 +15,7 @@ from app.domain.errors import NotFoundError, StudioError
 from app.domain.loras import Loras
 from app.domain.people import UNLIMITED, Origin, Principal, Role, RoleLimits, User
 from app.domain.ports import Clock, Engine, InitialPassword, Vault
+from app.domain.results import Results
 from app.domain.uploads import Uploads
 from app.quota.ledger import Day, Month, day_of, month_of
 from app.scheduler.changes import Changes
@@ -33,7 +34,8 @@ class Studio:
     """Everything that flows share. `wake` tells the dispatcher, here and in other processes, to look again.
 
     `identities` tells whatever is open that somebody's session, token, role or account changed. `alone`: no other
-    server can work on the same queue.
+    server can work on the same queue. `results` are given to others than their owners only if they are
+    `results_shared`, and count in the quota if they are `results_charged`.
     """
 
     store: Store
@@ -41,6 +43,7 @@ class Studio:
     vault: Vault
     uploads: Uploads
     loras: Loras
+    results: Results
     clock: Clock
     initial_password: InitialPassword
     zone: ZoneInfo
@@ -51,6 +54,8 @@ class Studio:
     line: LineCache = field(default_factory=LineCache)
     pace: Pace = field(default_factory=Pace)
     alone: bool = True
+    results_shared: bool = False
+    results_charged: bool = False
     wake: Callable[[], None] = lambda: None
 
     @property

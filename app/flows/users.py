@@ -118,6 +118,8 @@ def change_user(
 
     user, ended = studio.store.write(work)
     stop_working(studio, ended)
+    if user.disabled_at is not None:
+        studio.results.forget_person(user.id)
     studio.identity_changed(user.id)
     return user
 

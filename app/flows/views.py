@@ -43,6 +43,8 @@ def image_json(picture: Picture) -> dict[str, Any]:
         "steps": picture.steps,
         "guidance_scale": picture.guidance_scale,
         "favourite": picture.favourite,
+        "cached": picture.cached,
+        "charged": picture.charged,
     }
 
 
@@ -207,6 +209,7 @@ def queue_json(view: QueueView, language: str) -> dict[str, Any]:
         "paused": view.paused,
         "draining": view.draining,
         "engine": {"state": view.engine.state.value, "model": view.engine.model, "device": view.engine.device},
+        "cache": asdict(view.cache),
         "items": jobs,
         "next_cursor": None,
     }

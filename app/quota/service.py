@@ -11,6 +11,7 @@ from app.store.quota import Entry
 from app.store.transaction import Transaction
 
 MACHINE: Final = "system"
+FROM_CACHE: Final = "from-cache"
 
 
 def balance(tx: Transaction, actor: Principal, day: Day) -> Balance:
@@ -62,11 +63,19 @@ def note_reservation(tx: Transaction, job: Job, now: datetime) -> None:
     _enter(tx, job, now, Entry(kind="reserve", amount=job.cost, actor=job.username, reason="submitted"))
 
 
-def charge_picture(tx: Transaction, job: Job, index: int, now: datetime) -> None:
+def charge_picture(tx: Transaction, job: Job, index: int, now: datetime, *, cached: bool = False) -> None:
     """Turn one reservation into use, on the day of the click."""
-    entry = Entry(picture_index=index, kind="commit", amount=1, actor=MACHINE, reason="picture")
+    reason = FROM_CACHE if cached else "picture"
+    entry = Entry(picture_index=index, kind="commit", amount=1, actor=MACHINE, reason=reason)
     if _enter(tx, job, now, entry):
         _move(tx, job, used=1, reserved=-1)
+
+
+def release_picture(tx: Transaction, job: Job, index: int, now: datetime) -> None:
+    """Give back what a picture that costs nothing had reserved."""
+    entry = Entry(picture_index=index, kind="release", amount=1, actor=MACHINE, reason=FROM_CACHE)
+    if _enter(tx, job, now, entry):
+        _move(tx, job, used=0, reserved=-1)
 
 
 def release_rest(tx: Transaction, job: Job, reason: str, now: datetime, actor: str) -> None:

@@ -59,6 +59,11 @@ class Dispatcher:
             threading.Thread(target=self._watch, name="watcher", daemon=True),
         ]
 
+    @property
+    def is_clear(self) -> bool:
+        """Whether this process owns the queue, and nothing of before is in disorder."""
+        return not self._unclear
+
     def start(self) -> None:
         for thread in self._threads:
             thread.start()

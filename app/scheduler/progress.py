@@ -50,6 +50,20 @@ class Progress(Changes):
             preview = self._live.get(job_id, NOTHING_DONE).preview
             self._live[job_id] = Live(index, step, self.changed(user_id), time.monotonic(), seconds, preview)
 
+    def take(self, job_id: str) -> Live | None:
+        """Say that the job is about to run here, for `let_go` if it does not come to that; None if it runs already."""
+        with self._lock:
+            if job_id in self._live:
+                return None
+            self._live[job_id] = taken = Live(0, 0, 0, time.monotonic())
+            return taken
+
+    def let_go(self, job_id: str, taken: Live) -> None:
+        """Unless somebody else runs it by now."""
+        with self._lock:
+            if self._live.get(job_id) is taken:
+                del self._live[job_id]
+
     def show(self, job_id: str, user_id: int, webp: bytes) -> None:
         """The picture that is being made, as far as it is; nothing is kept of a job that does not run here."""
         with self._lock:

@@ -54,22 +54,21 @@ def claim_next(
             continue
         if not fits(job):
             return None
-        claimed = replace(
-            job,
-            state=JobState.RUNNING,
-            attempt=job.attempt + 1,
-            started_at=now,
-            revision=revision,
-            worker=lease.worker,
-            lease_until=lease.until,
-        )
-        if not tx.jobs.move(job, JobState.RUNNING, {name: getattr(claimed, name) for name in CLAIMED}):
+        claimed = _begin(tx, job, revision, now, lease)
+        if claimed is None:
             continue
         if job.attempt == 0:  # a second attempt has had its turn
             tx.service.begin_turn(job.vstart)
             tx.users.serve(job.user_id, until=job.vfinish, bulk=job.bulk)
         return claimed
     return None
+
+
+def claim_out_of_turn(tx: Transaction, job: Job, now: datetime, lease: Lease) -> Job | None:
+    """Claim a job that waits, whoever is before it, without a turn; None if somebody was quicker."""
+    revision = tx.users.next_revision(job.user_id)
+    current = tx.jobs.get(job.id)
+    return None if current is None else _begin(tx, current, revision, now, lease)
 
 
 def is_next(tx: Transaction, fits: Callable[[Job], bool]) -> bool:
@@ -103,6 +102,21 @@ def set_turns_anew(tx: Transaction, user_id: int, weight: int) -> None:
         waiting = [Waiting(job.pixel_steps, Turn(job.vstart, job.vfinish), begun=job.attempt > 0) for job in jobs]
         for place, turn in new_turns(waiting, now=now, served_until=served, weight=weight, bulk=bulk):
             tx.jobs.set_turn(jobs[place].id, turn.start, turn.finish)
+
+
+def _begin(tx: Transaction, job: Job, revision: int, now: datetime, lease: Lease) -> Job | None:
+    """The job as it runs from now on; None if it does not wait. Its owner's row must be locked."""
+    claimed = replace(
+        job,
+        state=JobState.RUNNING,
+        attempt=job.attempt + 1,
+        started_at=now,
+        revision=revision,
+        worker=lease.worker,
+        lease_until=lease.until,
+    )
+    moved = tx.jobs.move(job, JobState.RUNNING, {name: getattr(claimed, name) for name in CLAIMED})
+    return claimed if moved else None
 
 
 def may_take_over(job: Job, *, worker: str, now: datetime, alone: bool) -> bool:

@@ -1,4 +1,5 @@
-"""Tells other processes at once that something changed, through Redis. Losing Redis loses nothing: they also poll."""
+"""Tells whoever works on the queue at once that something changed; other processes through Redis, and losing it loses
+nothing: they also poll."""
 
 import logging
 import threading
@@ -7,6 +8,9 @@ from collections.abc import Callable
 from typing import Final
 
 import redis
+
+from app.scheduler.dispatcher import Dispatcher
+from app.scheduler.shortcut import Shortcut
 
 log = logging.getLogger(__name__)
 
@@ -57,3 +61,27 @@ class RedisSignals:
             except redis.RedisError as error:
                 log.warning("Redis cannot be reached (%s); trying again", type(error).__name__)
                 self._stopping.wait(RETRY_SECONDS)
+
+
+class Signal:
+    """Ties the knot between parts that are made before those whom they call."""
+
+    def __init__(self) -> None:
+        self._dispatcher: Dispatcher | None = None
+        self._shortcut: Shortcut | None = None
+        self._others: RedisSignals | None = None
+
+    def connect(self, dispatcher: Dispatcher, shortcut: Shortcut, others: RedisSignals | None) -> None:
+        self._dispatcher, self._shortcut, self._others = dispatcher, shortcut, others
+
+    def wake(self) -> None:
+        """Something was committed that the queue wants to know, here and in other processes."""
+        self.engine_changed()
+        if self._others is not None:
+            self._others.publish()
+
+    def engine_changed(self) -> None:
+        """The model is ready, or no longer; pages ask for that by themselves."""
+        for thread in (self._shortcut, self._dispatcher):
+            if thread is not None:
+                thread.wake()

@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from app.domain.jobs import UNFINISHED, JobState
 from app.store import schema
 from app.store.connect import READ_ONLY, Database
+from app.store.quota import WHOLE_JOB
 from app.store.rows import Repository
 from app.store.tables import images, jobs, quota_days, quota_entries, quota_months, users
 
@@ -136,17 +137,20 @@ class Checks(Repository):
         return self._all(query, WrongJob)
 
     def charges_without_picture(self) -> tuple[Place, ...]:
-        query = _places(quota_entries).outerjoin(images, _same_place()).where(_is_charge(), images.c.id.is_(None))
+        """Pictures that were charged, or given for nothing, and are not there as such."""
+        query = _places(quota_entries).outerjoin(images, _settles()).where(_is_of_picture(), images.c.id.is_(None))
         return self._all(query, Place)
 
     def pictures_without_charge(self) -> tuple[Place, ...]:
-        charged = and_(_same_place(), _is_charge())
-        return self._all(_places(images).outerjoin(quota_entries, charged).where(quota_entries.c.id.is_(None)), Place)
+        """Without the ledger's word that they were charged, or that they were given for nothing."""
+        query = _places(images).outerjoin(quota_entries, _settles()).where(quota_entries.c.id.is_(None))
+        return self._all(query, Place)
 
     def wrong_charges(self) -> tuple[Place, ...]:
-        """Charges of another amount than one picture, or for a picture that the job does not have."""
+        """Of another amount than one picture, or for a picture that the job does not have."""
         wrong = or_(quota_entries.c.amount != 1, _outside(quota_entries.c.picture_index))
-        return self._all(_places(quota_entries).join(jobs, _of_job(quota_entries)).where(_is_charge(), wrong), Place)
+        query = _places(quota_entries).join(jobs, _of_job(quota_entries))
+        return self._all(query.where(_is_of_picture(), wrong), Place)
 
     def strayed_entries(self) -> tuple[Place, ...]:
         """Ledger entries on another person or day than the job's."""
@@ -197,13 +201,17 @@ def _places(table: Any) -> Select[Any]:  # noqa: ANN401 - a table with a job and
     return select(table.c.job_id, table.c.picture_index.label("index")).select_from(table)
 
 
-def _is_charge() -> ColumnElement[bool]:
-    return quota_entries.c.kind == "commit"
+def _is_of_picture() -> ColumnElement[bool]:
+    """A charge, or the release of what a picture from the cache did not cost; other releases are of whole jobs."""
+    free = and_(quota_entries.c.kind == "release", quota_entries.c.picture_index != WHOLE_JOB)
+    return or_(quota_entries.c.kind == "commit", free)
 
 
-def _same_place() -> ColumnElement[bool]:
+def _settles() -> ColumnElement[bool]:
+    """Whether an entry says of a picture what the picture says of itself."""
     same_job = images.c.job_id == quota_entries.c.job_id
-    return and_(same_job, images.c.picture_index == quota_entries.c.picture_index)
+    said = case((images.c.charged, "commit"), else_="release")
+    return and_(same_job, images.c.picture_index == quota_entries.c.picture_index, quota_entries.c.kind == said)
 
 
 def _of_job(table: Any) -> ColumnElement[bool]:  # noqa: ANN401 - as above

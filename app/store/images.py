@@ -9,7 +9,7 @@ from sqlalchemy import CursorResult, Row, Select, insert, select, update
 from app.domain.editing import denoising_steps
 from app.domain.jobs import Picture
 from app.store.rows import Page, Repository, before, page
-from app.store.tables import images, jobs
+from app.store.tables import images, jobs, users
 
 # SQLite takes so many parameters and more.
 AT_ONCE: Final = 500
@@ -51,16 +51,26 @@ class Images(Repository):
             found.update(self._connection.scalars(query))
         return frozenset(found)
 
+    def shown(self, image_ids: Iterable[str]) -> frozenset[str]:
+        """Which of these nobody has deleted, and belong to somebody who may still sign in."""
+        wanted, found = tuple(image_ids), set[str]()
+        for begin in range(0, len(wanted), AT_ONCE):
+            query = select(images.c.id).join(users, users.c.id == images.c.user_id)
+            query = query.where(images.c.id.in_(wanted[begin : begin + AT_ONCE]))
+            query = query.where(images.c.deleted_at.is_(None), users.c.disabled_at.is_(None))
+            found.update(self._connection.scalars(query))
+        return frozenset(found)
+
     def newest(self, limit: int) -> tuple[Picture, ...]:
         """Of everybody, the newest first."""
         rows = self._connection.execute(_select().order_by(images.c.seq.desc()).limit(limit))
         return tuple(_picture(row) for row in rows)
 
     def recent_times(self, limit: int) -> tuple[tuple[int, int, float], ...]:
-        """Of the newest pictures, oldest first: pixels, steps that were made, seconds."""
+        """Of the newest pictures that were made, oldest first: pixels, steps of them, seconds."""
         query = select(images.c.width * images.c.height, jobs.c.steps, jobs.c.strength, images.c.seconds)
-        query = query.join(jobs, jobs.c.id == images.c.job_id).order_by(images.c.seq.desc()).limit(limit)
-        rows = self._connection.execute(query).all()
+        query = query.join(jobs, jobs.c.id == images.c.job_id).where(~images.c.cached)
+        rows = self._connection.execute(query.order_by(images.c.seq.desc()).limit(limit)).all()
         return tuple(
             (int(pixels), denoising_steps(int(steps), strength), float(seconds))
             for pixels, steps, strength, seconds in reversed(rows)

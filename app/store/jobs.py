@@ -56,11 +56,11 @@ class Jobs(Repository):
         return self._connection.scalar(query) or 0
 
     def of_token(self, token_id: str, day: date) -> int:
-        """Pictures of that day which the token has made or still holds: a job that ended counts what it gave."""
+        """Pictures of that day which the token has made or still holds: a job that ended counts what it charged."""
         ours = (jobs.c.token_id == token_id) & (jobs.c.day == day)
         held = select(func.coalesce(func.sum(jobs.c.cost), 0)).where(ours, jobs.c.state.in_(_UNFINISHED))
         made = select(func.count()).select_from(images.join(jobs, jobs.c.id == images.c.job_id))
-        made = made.where(ours, jobs.c.state.not_in(_UNFINISHED))
+        made = made.where(ours, jobs.c.state.not_in(_UNFINISHED), images.c.charged)
         return int(self._connection.scalar(held) or 0) + (self._connection.scalar(made) or 0)
 
     def last_turn(self, user_id: int, *, bulk: bool) -> int:
@@ -91,6 +91,11 @@ class Jobs(Repository):
         """How many wait whose turn begins earlier, or at the same time with an older click."""
         earlier = (jobs.c.vstart < job.vstart) | ((jobs.c.vstart == job.vstart) & (jobs.c.seq < job.seq))
         return self._connection.scalar(select(func.count()).where(_is_queued(), earlier)) or 0
+
+    def clicked_since(self, seq: int, limit: int) -> tuple[Job, ...]:
+        """What waits of the clicks after that one, the oldest first."""
+        query = _select().where(jobs.c.seq > seq, _is_queued()).order_by(jobs.c.seq).limit(limit)
+        return tuple(_job(row) for row in self._connection.execute(query))
 
     def waiting_of(self, user_id: int, *, bulk: bool) -> tuple[Job, ...]:
         """What one person has waiting of that class, in its order."""

@@ -184,6 +184,9 @@ images = _table(
     Column("size", counter(), nullable=False),
     Column("seconds", Double, nullable=False),
     Column("favourite", Boolean, nullable=False),
+    # Whether it was given from what was made before, and whether it counts in the quota.
+    Column("cached", Boolean, nullable=False),
+    Column("charged", Boolean, nullable=False),
     _time("created_at"),
     _time("deleted_at", nullable=True),
     UniqueConstraint("job_id", "picture_index"),

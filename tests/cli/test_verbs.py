@@ -182,6 +182,7 @@ def test_everything_is_written_down_as_done_by_the_console(terminal: Terminal, b
     terminal.run("user", "enable", "mei")
     terminal.run("queue", "pause")
     terminal.run("job", "cancel", job.id)
+    terminal.run("cache", "clear")
 
     assert building.actions()[seen:] == [
         ("console", "user:create", "ok"),
@@ -193,6 +194,7 @@ def test_everything_is_written_down_as_done_by_the_console(terminal: Terminal, b
         ("console", "user:enable", "ok"),
         ("console", "queue:control", "ok"),
         ("console", "job:end", "ok"),
+        ("console", "cache:clear", "ok"),
     ]
     trail = building.studio.store.read(lambda tx: tx.audit.list(limit=200)).items
     disabled = next(row for row in trail if row.action == "user:disable")

@@ -48,6 +48,7 @@ class FakeEngine:
         self.step_delay = step_delay
         self.previews = False
         self.most = 1
+        self.facts = FACTS
         self.requests: list[EngineRequest] = []
         self._on_change = on_change
         self._ready = ready
@@ -110,6 +111,10 @@ class FakeEngine:
         """Loading ends well, also after `break_down`."""
         self._become(EngineState.READY)
 
+    def become(self, state: EngineState) -> None:
+        """Whatever an engine may be between its start and its end."""
+        self._become(state)
+
     def die(self) -> None:
         """As kill -9 of the child: running runs are lost, and a new child is ready at once."""
         with self._changed:
@@ -155,7 +160,7 @@ class FakeEngine:
     def _become(self, state: EngineState, reason: str = "", **params: str | int) -> None:
         with self._changed:
             self._status = EngineStatus(
-                state=state, model="fake", device="fake", demo=True, reason=reason, params=params
+                state=state, model="fake", device="fake", demo=True, reason=reason, params=params, facts=self.facts
             )
             self._changed.notify_all()
         if self._on_change is not None:
@@ -182,7 +187,7 @@ class FakeEngine:
                 png=png,
                 thumbnail=thumbnail(png),
                 seconds=self.step_delay,
-                facts=FACTS,
+                facts=self.facts,
             )
 
     def _is_let(self) -> bool:

@@ -96,6 +96,14 @@ DAMAGE: Final = [
     ),
     ("UPDATE quota_entries SET day = '2026-01-01' WHERE kind = 'release'", {"day", "day-missing", "strayed-entry"}),
     (
+        "UPDATE images SET charged = false WHERE picture_index = 1",
+        {"charge-without-picture", "picture-without-charge"},
+    ),
+    (
+        "UPDATE quota_entries SET picture_index = 1, amount = 1 WHERE kind = 'release'",
+        {"day", "holding", "charge-without-picture"},
+    ),
+    (
         "UPDATE images SET user_id = (SELECT id FROM users WHERE username = 'other') WHERE picture_index = 1",
         {"strayed-picture"},
     ),

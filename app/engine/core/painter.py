@@ -57,7 +57,7 @@ class Painter:
         self._stage = tuned.stage
         self._facts = {**facts, **tuned.facts()}
         self._say = say
-        self.thrift = Thrift(tuned, (pipeline.text_encoder, pipeline.transformer), most, say)
+        self.thrift = Thrift(tuned, (pipeline.text_encoder, pipeline.transformer), most, self._facts, say)
         self._darkroom = Darkroom(pipeline.vae, tuned.profile.tiled_above)
         self.waiting: list[Piece] = []
         self._present: list[Piece] = []

@@ -28,17 +28,23 @@ class Thrift:
     """`most` pictures share a step, and one of `largest_side` squared still fits; neither grows again."""
 
     def __init__(
-        self, tuned: Tuned, parts: tuple[nn.Module, ...], most: int, say: Callable[[wire.Ready], None]
+        self,
+        tuned: Tuned,
+        parts: tuple[nn.Module, ...],
+        most: int,
+        facts: Mapping[str, str],
+        say: Callable[[wire.Ready], None],
     ) -> None:
-        """`parts` are what may take turns on the device where it is too small for all."""
+        """`parts` are what may take turns on the device where it is too small for all; `facts` are the pictures'."""
         self.most, self.largest_side = most, tuned.profile.largest_side
-        self._tuned, self._parts, self._say = tuned, parts, say
+        self._tuned, self._parts, self._facts, self._say = tuned, parts, facts, say
 
     def ready(self, notice: str = "", params: Mapping[str, str | int | float] | None = None) -> wire.Ready:
         return wire.Ready(
             self.most,
             profile=self._tuned.profile.name,
             largest_side=self.largest_side,
+            facts=self._facts,
             notice=notice,
             params=params or {},
         )

@@ -151,7 +151,17 @@ export class Card {
     if (job.state === "failed") return job.error?.message ?? t("job.failed");
     if (job.state === "cancelled") return job.images.length ? t("job.cancelled-some", { n: job.images.length }) : t("job.cancelled");
     const facts = [`${job.width} × ${job.height}`, t("picture.steps-n", { n: job.steps }), t("picture.seed-n", { seed: job.seed })];
-    return facts.join(" · ");
+    return [...facts, ...this.cacheTexts()].join(" · ");
+  }
+
+  /** Which of the pictures were there already, and whether they cost anything. */
+  cacheTexts() {
+    const { images } = this.job;
+    const cached = images.filter((image) => image.cached);
+    if (!cached.length) return [];
+    const isAll = cached.length === images.length;
+    const words = isAll ? t("job.from-cache") : t("job.from-cache-some", { n: cached.length, count: images.length });
+    return cached.some((image) => image.charged) ? [words] : [words, t("job.free")];
   }
 
   waitingText() {
