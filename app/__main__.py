@@ -8,6 +8,7 @@ import typer
 from app.cli.console import group, refuse_for_now, verb
 from app.cli.database import database
 from app.cli.doctor import doctor
+from app.cli.engine import engine
 from app.cli.jobs import jobs
 from app.cli.limits import departments, roles
 from app.cli.queue import queue
@@ -26,6 +27,7 @@ NOUNS: Final = {
     "token": tokens,
     "queue": queue,
     "job": jobs,
+    "engine": engine,
     "db": database,
 }
 for noun, verbs in NOUNS.items():

@@ -13,10 +13,11 @@ from app.domain.errors import InvalidRequestError
 from app.domain.people import UNLIMITED, Role, RoleLimits
 from app.domain.ports import Engine
 from app.engine.core.failures import LoadError
-from app.engine.core.folder import check_folder
 from app.engine.core.models import Choice, choose
 from app.engine.local import LocalEngine
+from app.engine.shelf import ModelShelf
 from app.flows import first_admin, run
+from app.flows.engine_wishes import begin_wishes, end_wishes
 from app.flows.recover import Recovery, recover
 from app.flows.studio import Studio
 from app.flows.watch import Watcher
@@ -105,6 +106,7 @@ class House:
     def start(self) -> None:
         """Load the model and work on the queue."""
         passwords.prepare()
+        begin_wishes(self.studio)
         self.studio.engine.start()
         self.dispatcher.start()
         if self.signals is not None:
@@ -119,6 +121,7 @@ class House:
         self.dispatcher.stop_claiming()
         self.studio.engine.stop(ENGINE_STOP_SECONDS)
         self.dispatcher.join(DISPATCHER_STOP_SECONDS)
+        end_wishes(self.studio)
         self.leadership.release()
 
     def close(self) -> None:
@@ -138,6 +141,7 @@ def build(settings: Settings, *, engine: Engine | None = None) -> House:
     studio = Studio(
         store=Store(database),
         engine=engine or _local_engine(settings, changed),
+        shelf=ModelShelf(settings.models_dir),
         vault=FileVault(settings.outputs_dir, settings.data_dir / "thumbnails", settings.data_dir / "strays"),
         clock=SystemClock(),
         initial_password=InitialPasswordFile(settings.data_dir / "initial-admin-password"),
@@ -217,7 +221,7 @@ def find_model(settings: Settings, *, cuda: bool) -> Choice:
     """The model that would be loaded; it is here and whole unless its `repo` says whence it comes. Raises LoadError."""
     choice = choose(settings.model, settings.models_dir, cuda=cuda)
     if choice.repo is None:
-        check_folder(choice.folder)
+        choice.check()
     return choice
 
 
@@ -286,6 +290,7 @@ def _local_engine(settings: Settings, changed: Signal) -> LocalEngine:
     return LocalEngine(
         model=settings.model,
         source=settings.model_source,
+        hub_endpoint=settings.hub_endpoint,
         device=settings.device,
         models_dir=settings.models_dir,
         on_change=changed.engine_changed,

@@ -44,8 +44,13 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(7860, ge=1, le=65535, description="port; if it is not given and busy, the next free up to 7869")
     share: bool = Field(default=False, description="public link through Gradio's tunnel")
-    model: str = Field("auto", description="auto, demo, a folder in diffusers layout, or a hub id")
+    model: str = Field(
+        "auto", description="auto, demo, a folder in diffusers layout, a safetensors or GGUF file, or a hub id"
+    )
     model_source: Literal["huggingface", "modelscope"] = Field("huggingface", description="where weights come from")
+    hub_endpoint: str = Field(
+        "", pattern=r"^(https?://[^\s@?#]+)?$", description="the hub's address, for a mirror; HF_ENDPOINT by default"
+    )
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:[0-9]{1,2})?)$", description="auto, cuda, cuda:N or cpu")
     engine_profile: Literal["auto", "24gb", "24gb-fp8", "16gb", "12gb-fp8", "8gb", "cpu"] = Field(
         "auto", description="what the engine does with the GPU: auto, 24gb, 24gb-fp8, 16gb, 12gb-fp8, 8gb or cpu"

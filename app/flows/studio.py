@@ -13,12 +13,13 @@ from app.auth.rates import Rates
 from app.auth.sessions import Lifetime
 from app.domain.errors import NotFoundError, StudioError
 from app.domain.people import UNLIMITED, Origin, Principal, Role, RoleLimits, User
-from app.domain.ports import Clock, Engine, InitialPassword, Vault
+from app.domain.ports import Clock, Engine, InitialPassword, Shelf, Vault
 from app.quota.ledger import Day, Month, day_of, month_of
 from app.scheduler.changes import Changes
 from app.scheduler.line import LineCache
 from app.scheduler.pace import Pace
 from app.scheduler.progress import Progress
+from app.scheduler.wishes import Wishes
 from app.store.transaction import Store, Transaction
 
 CONSOLE_ID: Final = 0
@@ -36,6 +37,7 @@ class Studio:
 
     store: Store
     engine: Engine
+    shelf: Shelf
     vault: Vault
     clock: Clock
     initial_password: InitialPassword
@@ -46,6 +48,7 @@ class Studio:
     rates: Rates = field(default_factory=Rates)
     line: LineCache = field(default_factory=LineCache)
     pace: Pace = field(default_factory=Pace)
+    wishes: Wishes = field(default_factory=Wishes)
     alone: bool = True
     wake: Callable[[], None] = lambda: None
 

@@ -22,7 +22,6 @@ from app.domain.errors import (
 from app.domain.generation import SEEDS, GenerationRequest, parse_generation, require_token_count
 from app.domain.jobs import Job, JobState
 from app.domain.people import Origin, Principal
-from app.domain.ports import EngineState
 from app.flows.studio import Studio
 from app.quota.ledger import month_on
 from app.quota.service import note_reservation, require_token_quota, reserve, reserve_budget
@@ -75,7 +74,7 @@ def _submit(
             return Submission(known, created=False)
     if tx.service.get().draining:
         raise ServicePausedError
-    if studio.engine.status().state in {EngineState.FAILED, EngineState.STOPPED}:
+    if not studio.engine.status().takes_jobs:
         raise EngineUnavailableError
     if tx.jobs.waiting(actor.user_id) >= actor.limits.max_waiting:
         raise TooManyJobsError(limit=actor.limits.max_waiting)

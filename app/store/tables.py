@@ -286,5 +286,16 @@ service_state = _table(
     Column("served", counter(), nullable=False),
     # Grows with every change that other processes must notice at once.
     Column("revision", counter(), nullable=False),
+    # Which model administrators want the engine to load, NULL for none, and how often they have wished.
+    Column("engine_wish", counter(), nullable=False),
+    Column("engine_model", text()),
     CheckConstraint("id = 1", name="single_row"),
+)
+
+# How the engine of each server is, for whoever is not that server.
+engines = _table(
+    "engines",
+    Column("worker", name(16), primary_key=True),
+    Column("status", text(), nullable=False),
+    _time("seen_at"),
 )
