@@ -88,7 +88,7 @@ def test_the_page_lists_the_models_and_loads_one(live: Live, boss: httpx.Client,
     assert str(models) not in view
     live.engine.comes_slowly = True
     view = press(boss, "load_model", "Tuned <1>")[0]
-    assert "Tuned &lt;1&gt; is on its way: loading." in view
+    assert "Tuned &lt;1&gt; is on its way: loading (25 %)." in view
     assert 'aria-valuenow="25"' in view
     live.engine.load_fails = "engine.broken-model"
     live.engine.arrive()
