@@ -292,7 +292,6 @@ service_state = _table(
     CheckConstraint("id = 1", name="single_row"),
 )
 
-# How the engine of each server is, for whoever is not that server.
 engines = _table(
     "engines",
     Column("worker", name(16), primary_key=True),
