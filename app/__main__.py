@@ -9,6 +9,7 @@ from app.cli.cache import cache
 from app.cli.console import group, refuse_for_now, verb
 from app.cli.database import database
 from app.cli.doctor import doctor
+from app.cli.engine import engine
 from app.cli.jobs import jobs
 from app.cli.limits import departments, roles
 from app.cli.queue import queue
@@ -28,6 +29,7 @@ NOUNS: Final = {
     "queue": queue,
     "job": jobs,
     "cache": cache,
+    "engine": engine,
     "db": database,
 }
 for noun, verbs in NOUNS.items():

@@ -12,14 +12,15 @@ from app.auth.rates import Rates
 from app.auth.sessions import Lifetime
 from app.domain.errors import InvalidRequestError
 from app.domain.jobs import Job
-from app.domain.people import UNLIMITED, Role, RoleLimits
+from app.domain.people import Role
 from app.domain.ports import Engine
 from app.engine.core.failures import LoadError
-from app.engine.core.folder import check_folder
 from app.engine.core.models import Choice, choose
 from app.engine.local import LocalEngine
 from app.engine.loras import LoraFolder
+from app.engine.shelf import ModelShelf
 from app.flows import first_admin, run
+from app.flows.engine_wishes import begin_wishes, end_wishes
 from app.flows.recall import Recall
 from app.flows.recover import Reaping, Recovery
 from app.flows.studio import Studio
@@ -27,7 +28,7 @@ from app.flows.watch import Watcher
 from app.scheduler.dispatcher import Dispatcher, Duties
 from app.scheduler.shortcut import Shortcut
 from app.scheduler.signals import RedisSignals, Signal
-from app.settings import ConfigurationError, Settings, spans
+from app.settings import ConfigurationError, Settings, admin_password, roles, spans
 from app.storage.initial_password import InitialPasswordFile
 from app.storage.redis_results import RedisResults
 from app.storage.results import KeptResults
@@ -92,6 +93,7 @@ class House:
     def start(self) -> None:
         """Load the model and work on the queue."""
         passwords.prepare()
+        begin_wishes(self.studio)
         self.studio.engine.start()
         self.dispatcher.start()
         self.shortcut.start()
@@ -109,6 +111,7 @@ class House:
         self.studio.engine.stop(ENGINE_STOP_SECONDS)
         self.dispatcher.join(DISPATCHER_STOP_SECONDS)
         self.shortcut.join(DISPATCHER_STOP_SECONDS)
+        end_wishes(self.studio)
         self.leadership.release()
 
     def close(self) -> None:
@@ -129,6 +132,7 @@ def build(settings: Settings, *, engine: Engine | None = None) -> House:
     studio = Studio(
         store=Store(database),
         engine=engine or _local_engine(settings, changed),
+        shelf=ModelShelf(settings.models_dir),
         vault=FileVault(settings.outputs_dir, settings.data_dir / "thumbnails", settings.data_dir / "strays"),
         uploads=FileUploads(settings.data_dir / "uploads"),
         loras=LoraFolder(settings.models_dir),
@@ -220,7 +224,7 @@ def find_model(settings: Settings, *, cuda: bool) -> Choice:
     """The model that would be loaded; it is here and whole unless its `repo` says whence it comes. Raises LoadError."""
     choice = choose(settings.model, settings.models_dir, cuda=cuda)
     if choice.repo is None:
-        check_folder(choice.folder)
+        choice.check()
     return choice
 
 
@@ -228,33 +232,6 @@ def make_folders(settings: Settings) -> None:
     """Raises ConfigurationError when a folder cannot be made or written."""
     for folder, mode in ((settings.data_dir, 0o700), (settings.outputs_dir, 0o750), (settings.models_dir, 0o755)):
         _make_folder(folder, mode)
-
-
-def roles(settings: Settings) -> tuple[RoleLimits, ...]:
-    """What the roles start with."""
-    caps = {"max_waiting": 50, "max_running": 4, "max_side": 2048, "max_steps": 50, "max_count": 4, "weight": 1}
-    return (
-        RoleLimits(role=Role.GUEST, quota_daily=0, jobs_per_minute=1, **caps),
-        RoleLimits(
-            role=Role.MEMBER,
-            quota_daily=settings.member_quota_daily,
-            jobs_per_minute=settings.member_jobs_per_minute,
-            **caps,
-        ),
-        RoleLimits(role=Role.ADMIN, quota_daily=UNLIMITED, jobs_per_minute=settings.admin_jobs_per_minute, **caps),
-    )
-
-
-def admin_password(settings: Settings) -> str | None:
-    """The first administrator's password from the settings. Raises ConfigurationError."""
-    if settings.admin_password is not None:
-        return settings.admin_password.get_secret_value()
-    if settings.admin_password_file is None:
-        return None
-    try:
-        return settings.admin_password_file.read_text(encoding="utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError):
-        raise ConfigurationError("admin_password_file: the file cannot be read") from None
 
 
 def _make_folder(folder: Path, mode: int) -> None:
@@ -298,6 +275,7 @@ def _local_engine(settings: Settings, changed: Signal) -> LocalEngine:
     return LocalEngine(
         model=settings.model,
         source=settings.model_source,
+        hub_endpoint=settings.hub_endpoint,
         device=settings.device,
         models_dir=settings.models_dir,
         on_change=changed.engine_changed,

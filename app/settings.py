@@ -18,7 +18,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from app.domain.people import Role
+from app.domain.people import UNLIMITED, Role, RoleLimits
 
 ENV_PREFIX = "ATELIER_"
 DEFAULT_FILE = Path("atelier.toml")
@@ -44,8 +44,13 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(7860, ge=1, le=65535, description="port; if it is not given and busy, the next free up to 7869")
     share: bool = Field(default=False, description="public link through Gradio's tunnel")
-    model: str = Field("auto", description="auto, demo, a folder in diffusers layout, or a hub id")
+    model: str = Field(
+        "auto", description="auto, demo, a folder in diffusers layout, a safetensors or GGUF file, or a hub id"
+    )
     model_source: Literal["huggingface", "modelscope"] = Field("huggingface", description="where weights come from")
+    hub_endpoint: str = Field(
+        "", pattern=r"^(https?://[^\s@?#]+)?$", description="the hub's address, for a mirror; HF_ENDPOINT by default"
+    )
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:[0-9]{1,2})?)$", description="auto, cuda, cuda:N or cpu")
     engine_profile: Literal["auto", "24gb", "24gb-fp8", "16gb", "12gb-fp8", "8gb", "cpu"] = Field(
         "auto", description="what the engine does with the GPU: auto, 24gb, 24gb-fp8, 16gb, 12gb-fp8, 8gb or cpu"
@@ -139,6 +144,33 @@ def load(**flags: object) -> Settings:
         raise ConfigurationError("\n".join(lines), by_flag=by_flag) from None
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"the settings file cannot be read: {error}") from None
+
+
+def roles(settings: Settings) -> tuple[RoleLimits, ...]:
+    """What the roles start with."""
+    caps = {"max_waiting": 50, "max_running": 4, "max_side": 2048, "max_steps": 50, "max_count": 4, "weight": 1}
+    return (
+        RoleLimits(role=Role.GUEST, quota_daily=0, jobs_per_minute=1, **caps),
+        RoleLimits(
+            role=Role.MEMBER,
+            quota_daily=settings.member_quota_daily,
+            jobs_per_minute=settings.member_jobs_per_minute,
+            **caps,
+        ),
+        RoleLimits(role=Role.ADMIN, quota_daily=UNLIMITED, jobs_per_minute=settings.admin_jobs_per_minute, **caps),
+    )
+
+
+def admin_password(settings: Settings) -> str | None:
+    """The first administrator's password from the settings. Raises ConfigurationError."""
+    if settings.admin_password is not None:
+        return settings.admin_password.get_secret_value()
+    if settings.admin_password_file is None:
+        return None
+    try:
+        return settings.admin_password_file.read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError):
+        raise ConfigurationError("admin_password_file: the file cannot be read") from None
 
 
 def spans(text: str) -> dict[Role, timedelta]:

@@ -20,6 +20,7 @@ from app.flows.users import create_user
 from app.scheduler.line import LineCache
 from app.scheduler.pace import Pace
 from app.scheduler.progress import Progress
+from app.scheduler.wishes import Wishes
 from app.settings import load
 from tests.engine.fake_engine import FakeEngine
 
@@ -99,7 +100,7 @@ class Building:
 
 def another_process(studio: Studio) -> Studio:
     """On the same database, with nothing in its memory."""
-    return replace(studio, progress=Progress(), line=LineCache(), pace=Pace(), alone=False)
+    return replace(studio, progress=Progress(), line=LineCache(), pace=Pace(), wishes=Wishes(), alone=False)
 
 
 @contextmanager

@@ -181,6 +181,7 @@ def test_the_engine_child_logs_in_the_form_of_its_parent(
     nonsense = Setup(
         model="demo",
         source="x",
+        hub_endpoint="",
         device="cuda:?",
         models_dir=tmp_path,
         profile="auto",

@@ -212,6 +212,15 @@ class ResultsCleared(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EngineControlled(Event):
+    """`verb`: load or unload; the model is the one to load, as `--model` names it."""
+
+    action = "engine:control"
+    verb: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Refused(Event):
     """Somebody tried what they may not; `what` is the permission or the flow, `code` the error's code."""
 

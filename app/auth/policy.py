@@ -25,6 +25,8 @@ class Permission(StrEnum):
     # Roles, budgets of departments, and what is added to somebody's day.
     LIMITS_MANAGE = "limits:manage"
     QUEUE_MANAGE = "queue:manage"
+    # Which model is loaded, or none.
+    ENGINE_MANAGE = "engine:manage"
     AUDIT_READ = "audit:read"
     SERVICE_INSPECT = "service:inspect"
 

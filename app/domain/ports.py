@@ -9,6 +9,7 @@ from typing import Protocol
 
 from app.domain.editing import denoising_steps
 from app.domain.loras import LoraUse
+from app.domain.models import FoundModel
 
 
 class Clock(Protocol):
@@ -72,6 +73,12 @@ class EngineStatus:
     notice: str = ""
     notice_params: Mapping[str, str | int | float] = field(default_factory=dict)
     slots: tuple[SlotStatus, ...] = ()
+
+    @property
+    def takes_jobs(self) -> bool:
+        """Whether jobs are accepted: while a model is on its way they wait for it."""
+        closed = self.state in {EngineState.FAILED, EngineState.UNLOADED, EngineState.STOPPED}
+        return not closed or self.coming_state not in {None, EngineState.FAILED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,6 +211,16 @@ class Engine(Protocol):
 
     def count_tokens(self, text: str) -> int | None:
         """Tokens of the prompt for the loaded model; None while no tokenizer is known."""
+
+
+class Shelf(Protocol):
+    """The models on this machine, by the names that `--model` knows."""
+
+    def found(self) -> Sequence[FoundModel]: ...
+
+    def changed(self, model: str) -> Sequence[str]:
+        """The files of a downloaded model that are no longer what they were. Reads all of it, about a gigabyte a
+        second. Raises ConflictError where there is nothing to compare with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,9 +43,10 @@ class LocalEngine:
         on_change: Callable[[], None] | None = None,
         *,
         profile: str = profiles.AUTO,
+        hub_endpoint: str = "",
         silence_limit: float | None = None,
     ) -> None:
-        """`model`, `source`, `device` and `profile` as the flags of those names.
+        """`model`, `source`, `device`, `profile` and `hub_endpoint` as the flags of those names.
 
         `on_change` is called after each change of status, from any thread. A run during which the child says nothing
         for `silence_limit` seconds is lost and the child replaced; None: much longer than what was seen so far.
@@ -56,6 +57,7 @@ class LocalEngine:
         self._setup = wire.Setup(
             model=model,
             source=source,
+            hub_endpoint=hub_endpoint,
             device=device,
             models_dir=models_dir.absolute(),
             profile=profile,

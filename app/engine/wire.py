@@ -11,10 +11,11 @@ from app.domain.ports import EngineEvent, EngineRequest
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
     """The child's first message: what to load and where, and how to log; `log_level` is a number of `logging`, all else
-    as the flags."""
+    as the flags, `hub_endpoint` empty for the library's own choice."""
 
     model: str
     source: str
+    hub_endpoint: str
     device: str
     models_dir: Path
     profile: str

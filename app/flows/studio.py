@@ -14,7 +14,7 @@ from app.auth.sessions import Lifetime
 from app.domain.errors import NotFoundError, StudioError
 from app.domain.loras import Loras
 from app.domain.people import UNLIMITED, Origin, Principal, Role, RoleLimits, User
-from app.domain.ports import Clock, Engine, InitialPassword, Vault
+from app.domain.ports import Clock, Engine, InitialPassword, Shelf, Vault
 from app.domain.results import Results
 from app.domain.uploads import Uploads
 from app.quota.ledger import Day, Month, day_of, month_of
@@ -22,6 +22,7 @@ from app.scheduler.changes import Changes
 from app.scheduler.line import LineCache
 from app.scheduler.pace import Pace
 from app.scheduler.progress import Progress
+from app.scheduler.wishes import Wishes
 from app.store.transaction import Store, Transaction
 
 CONSOLE_ID: Final = 0
@@ -40,6 +41,7 @@ class Studio:
 
     store: Store
     engine: Engine
+    shelf: Shelf
     vault: Vault
     uploads: Uploads
     loras: Loras
@@ -53,6 +55,7 @@ class Studio:
     rates: Rates = field(default_factory=Rates)
     line: LineCache = field(default_factory=LineCache)
     pace: Pace = field(default_factory=Pace)
+    wishes: Wishes = field(default_factory=Wishes)
     alone: bool = True
     results_shared: bool = False
     results_charged: bool = False

@@ -24,7 +24,6 @@ from app.domain.generation import SEEDS, GenerationRequest, parse_generation, re
 from app.domain.jobs import Job, JobState
 from app.domain.loras import loras_text
 from app.domain.people import Origin, Principal
-from app.domain.ports import EngineState
 from app.flows.loras import require_loras
 from app.flows.studio import Studio
 from app.flows.uploads import use_source
@@ -81,7 +80,7 @@ def _submit(
             return Submission(known, created=False)
     if tx.service.get().draining:
         raise ServicePausedError
-    if studio.engine.status().state in {EngineState.FAILED, EngineState.STOPPED}:
+    if not studio.engine.status().takes_jobs:
         raise EngineUnavailableError
     if tx.jobs.waiting(actor.user_id) >= actor.limits.max_waiting:
         raise TooManyJobsError(limit=actor.limits.max_waiting)

@@ -1,6 +1,7 @@
 """What flows answer, as the JSON objects of the API (docs/API.md), for the web and the command line alike."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -8,15 +9,19 @@ from typing import Any
 from app.domain.jobs import Job, Picture
 from app.domain.limits import FIELDS, shown_limit
 from app.domain.loras import Lora
+from app.domain.models import FROM_HUB, FoundModel
 from app.domain.people import RoleLimits, User, quota_text
+from app.domain.ports import EngineStatus
 from app.flows.account import Me
 from app.flows.audit_trail import AuditRow
+from app.flows.engine_control import EngineView
 from app.flows.jobs import JobView
 from app.flows.limits import DepartmentMonth
 from app.flows.queue_control import QueueView
 from app.flows.quota_ledger import DayLedger
 from app.flows.uploads import Upload
 from app.messages import translate
+from app.messages.catalogue import catalogue
 from app.quota.ledger import Balance
 from app.store.identity import TokenRow
 from app.store.quota import WHOLE_JOB
@@ -213,3 +218,43 @@ def queue_json(view: QueueView, language: str) -> dict[str, Any]:
         "items": jobs,
         "next_cursor": None,
     }
+
+
+def engine_json(view: EngineView, language: str) -> dict[str, Any]:
+    return engine_status_json(view.status, language) | {"models": [_model(each, language) for each in view.models]}
+
+
+def engine_status_json(status: EngineStatus, language: str) -> dict[str, Any]:
+    """`reason` null: nothing is wrong. While another model is on its way, `progress` is of that one."""
+    coming = None
+    if status.coming:
+        coming = {"model": shown_model(status.coming), "state": status.coming_state and status.coming_state.value}
+    return {
+        "state": status.state.value,
+        "model": shown_model(status.model),
+        "device": status.device,
+        "demo": status.demo,
+        "progress": status.progress,
+        "reason": reason_json(status.reason, status.params, language),
+        "coming": coming,
+        "slots": [asdict(each) for each in status.slots],
+    }
+
+
+def _model(model: FoundModel, language: str) -> dict[str, Any]:
+    reason = reason_json(model.reason, model.params, language)
+    return {"name": model.name, "kind": model.kind, "size": model.size, "reason": reason}
+
+
+def reason_json(key: str, params: Mapping[str, str | int | float], language: str) -> dict[str, str] | None:
+    """The code is the catalogue's key without its house: `engine.disk-full` is `disk-full`."""
+    if not key:
+        return None
+    # A server of another version may know reasons that are news here.
+    message = translate(language, key, **params) if key in catalogue(language) else key
+    return {"code": key.rpartition(".")[2], "message": message}
+
+
+def shown_model(name: str) -> str:
+    """As people call it: that it comes from a hub is no part of its name."""
+    return name.removeprefix(FROM_HUB)

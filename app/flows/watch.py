@@ -7,6 +7,7 @@ from typing import Final
 
 from app.domain.errors import UnavailableError
 from app.domain.jobs import JobState
+from app.flows.engine_wishes import EngineTold, carry_out
 from app.flows.places import Told, tell_moves
 from app.flows.run import LEASE, lease
 from app.flows.studio import Studio
@@ -28,6 +29,7 @@ class Watcher:
         self._state: tuple[bool, bool] | None = None
         self._revisions: dict[int, int] = {}
         self._told: Told = {}
+        self._engine_told = EngineTold(studio)
         self._next_tell = self._next_renewal = 0.0
         self._one_at_a_time = threading.Lock()
 
@@ -62,6 +64,10 @@ class Watcher:
             studio.progress.changed()
         if steered:
             studio.progress.note()
+        if not studio.wishes.begun:
+            studio.wishes.begin(service.engine_wish)
+        carry_out(studio, service)
+        self._engine_told.tell()
         self._tell_moves()
 
     def _ask(self, tx: Transaction, running: tuple[str, ...]) -> tuple[ServiceRow, list[str], dict[int, int]]:

@@ -11,12 +11,17 @@ from app.store.tables import idempotency_keys, service_state
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceRow:
-    """`revision` grows with every change that other processes must notice at once."""
+    """`revision` grows with every change that other processes must notice at once.
+
+    `engine_wish` counts what administrators wanted of the engine; the last was to load `engine_model`, None: unload.
+    """
 
     paused: bool
     draining: bool
     revision: int
     virtual_time: int
+    engine_wish: int
+    engine_model: str | None
 
 
 class Service(Repository):
@@ -32,6 +37,13 @@ class Service(Repository):
         """Paused: nothing starts. Draining: nothing is accepted either."""
         self._connection.execute(update(service_state).values(paused=paused, draining=draining))
         self.announce()
+
+    def wish(self, model: str | None) -> ServiceRow:
+        """From now on every server is to load this model, None: to unload; the row as it is then."""
+        values = {"engine_wish": service_state.c.engine_wish + 1, "engine_model": model}
+        self._connection.execute(update(service_state).values(**values))
+        self.announce()
+        return self.get()
 
     def begin_turn(self, vstart: int) -> None:
         """The turn that begins at `vstart` begins, and is counted."""

@@ -1,7 +1,5 @@
 """The tables. Reports may read `users` and the two views; everything else is ours to change by a migration."""
 
-from typing import Any, Final
-
 from sqlalchemy import (
     Boolean,
     CheckConstraint,
@@ -11,43 +9,16 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    MetaData,
     PrimaryKeyConstraint,
-    Table,
     UniqueConstraint,
 )
-from sqlalchemy.schema import SchemaItem
 
-from app.store.types import UtcDateTime, counter, name, text
+from app.store.columns import metadata, owner, row_id, table, time
+from app.store.types import counter, name, text
 
-metadata: Final = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
+__all__ = ["metadata"]
 
-
-def _table(label: str, *items: SchemaItem) -> Table:
-    return Table(label, metadata, *items, mysql_engine="InnoDB", mysql_charset="utf8mb4", mysql_collate="utf8mb4_bin")
-
-
-def _id() -> Column[int]:
-    return Column("id", counter(), primary_key=True, autoincrement=True)
-
-
-def _owner(**options: Any) -> Column[int]:  # noqa: ANN401 - passed through to Column
-    return Column("user_id", counter(), ForeignKey("users.id"), nullable=False, **options)
-
-
-def _time(label: str, *, nullable: bool = False) -> Column[Any]:
-    return Column(label, UtcDateTime(), nullable=nullable)
-
-
-roles = _table(
+roles = table(
     "roles",
     Column("name", name(16), primary_key=True),
     Column("quota_daily", Integer, nullable=False),
@@ -62,9 +33,9 @@ roles = _table(
     CheckConstraint("max_waiting >= 20", name="max_waiting"),
 )
 
-users = _table(
+users = table(
     "users",
-    _id(),
+    row_id(),
     Column("username", name(32), nullable=False, unique=True),
     Column("display_name", name(64), nullable=False),
     Column("department", name(64), nullable=False),
@@ -79,54 +50,54 @@ users = _table(
     Column("served_until", counter(), nullable=False),
     Column("served_until_bulk", counter(), nullable=False),
     Column("last_served", counter(), nullable=False),
-    _time("created_at"),
-    _time("disabled_at", nullable=True),
+    time("created_at"),
+    time("disabled_at", nullable=True),
     Column("disabled_reason", text()),
     CheckConstraint("quota_daily >= -1", name="quota_daily"),
 )
 
-sessions = _table(
+sessions = table(
     "sessions",
-    _id(),
+    row_id(),
     Column("token_hash", name(64), nullable=False, unique=True),
-    _owner(index=True),
-    _time("created_at"),
-    _time("last_seen_at"),
-    _time("expires_at"),
+    owner(index=True),
+    time("created_at"),
+    time("last_seen_at"),
+    time("expires_at"),
     Column("ip_address", name(64), nullable=False),
     Column("user_agent", name(256), nullable=False),
 )
 
-api_tokens = _table(
+api_tokens = table(
     "api_tokens",
     Column("id", name(12), primary_key=True),
     Column("secret_hash", name(64), nullable=False),
-    _owner(index=True),
+    owner(index=True),
     Column("name", name(64), nullable=False),
     Column("scopes", name(64)),
     # Networks, with blanks between them; NULL is any.
     Column("addresses", text()),
     Column("quota_daily", Integer),
-    _time("created_at"),
-    _time("expires_at"),
-    _time("last_used_at", nullable=True),
-    _time("revoked_at", nullable=True),
+    time("created_at"),
+    time("expires_at"),
+    time("last_used_at", nullable=True),
+    time("revoked_at", nullable=True),
 )
 
 # Wrong passwords by a short hash of the account's name: a restart must not reset the waits.
-login_failures = _table(
+login_failures = table(
     "login_failures",
     Column("account", name(32), primary_key=True),
     Column("count", Integer, nullable=False),
-    _time("last_at"),
+    time("last_at"),
     Index(None, "last_at"),
 )
 
-jobs = _table(
+jobs = table(
     "jobs",
     Column("seq", counter(), primary_key=True, autoincrement=True),
     Column("id", name(16), nullable=False, unique=True),
-    _owner(),
+    owner(),
     Column("department", name(64), nullable=False),
     Column("state", name(16), nullable=False),
     Column("prompt", text(), nullable=False),
@@ -156,12 +127,12 @@ jobs = _table(
     Column("error_code", name(32)),
     # Who runs it, and how long that is believed without news.
     Column("worker", name(16)),
-    _time("lease_until", nullable=True),
+    time("lease_until", nullable=True),
     Column("ip_address", name(64), nullable=False),
     Column("token_id", name(12)),
-    _time("created_at"),
-    _time("started_at", nullable=True),
-    _time("ended_at", nullable=True),
+    time("created_at"),
+    time("started_at", nullable=True),
+    time("ended_at", nullable=True),
     Index(None, "user_id", "seq"),
     Index(None, "user_id", "revision"),
     Index(None, "user_id", "state", "vstart"),
@@ -169,12 +140,12 @@ jobs = _table(
     Index(None, "token_id", "day"),
 )
 
-images = _table(
+images = table(
     "images",
     Column("seq", counter(), primary_key=True, autoincrement=True),
     Column("id", name(16), nullable=False, unique=True),
     Column("job_id", name(16), ForeignKey("jobs.id"), nullable=False),
-    _owner(),
+    owner(),
     Column("picture_index", Integer, nullable=False),
     Column("seed", counter(), nullable=False),
     Column("width", Integer, nullable=False),
@@ -187,18 +158,18 @@ images = _table(
     # Whether it was given from what was made before, and whether it counts in the quota.
     Column("cached", Boolean, nullable=False),
     Column("charged", Boolean, nullable=False),
-    _time("created_at"),
-    _time("deleted_at", nullable=True),
+    time("created_at"),
+    time("deleted_at", nullable=True),
     UniqueConstraint("job_id", "picture_index"),
     Index(None, "user_id", "seq"),
 )
 
-quota_days = _table(
+quota_days = table(
     "quota_days",
     Column("user_id", counter(), ForeignKey("users.id"), nullable=False),
     Column("day", Date, nullable=False),
-    _time("starts_at"),
-    _time("ends_at"),
+    time("starts_at"),
+    time("ends_at"),
     Column("allowance", Integer, nullable=False),
     # What administrators added to the day, or took from it; part of the allowance.
     Column("adjusted", Integer, nullable=False),
@@ -210,7 +181,7 @@ quota_days = _table(
     CheckConstraint("allowance < 0 OR used + reserved <= allowance", name="within_allowance"),
 )
 
-departments = _table(
+departments = table(
     "departments",
     Column("name", name(64), primary_key=True),
     # Pictures a month; NULL is unlimited.
@@ -219,7 +190,7 @@ departments = _table(
 )
 
 # Beside the days of its people: what a department has made of a month, whether it has a budget or not.
-quota_months = _table(
+quota_months = table(
     "quota_months",
     Column("department", name(64), nullable=False),
     Column("month", Date, nullable=False),
@@ -231,9 +202,9 @@ quota_months = _table(
     CheckConstraint("allowance < 0 OR used + reserved <= allowance", name="within_allowance"),
 )
 
-quota_entries = _table(
+quota_entries = table(
     "quota_entries",
-    _id(),
+    row_id(),
     Column("user_id", counter(), nullable=False),
     Column("day", Date, nullable=False),
     # NULL for what an administrator adjusted.
@@ -243,16 +214,16 @@ quota_entries = _table(
     Column("amount", Integer, nullable=False),
     Column("actor", name(64), nullable=False),
     Column("reason", name(160), nullable=False),
-    _time("created_at"),
+    time("created_at"),
     # One reservation and one release a job, one charge a picture, whoever tries again.
     UniqueConstraint("job_id", "kind", "picture_index"),
     Index(None, "user_id", "day"),
 )
 
-audit_events = _table(
+audit_events = table(
     "audit_events",
-    _id(),
-    _time("at"),
+    row_id(),
+    time("at"),
     Column("actor_id", counter()),
     Column("actor", name(64), nullable=False),
     Column("action", name(48), nullable=False),
@@ -265,26 +236,26 @@ audit_events = _table(
     Index(None, "actor"),
 )
 
-idempotency_keys = _table(
+idempotency_keys = table(
     "idempotency_keys",
     Column("user_id", counter(), ForeignKey("users.id"), nullable=False),
     Column("key", name(128), nullable=False),
     Column("fingerprint", name(64), nullable=False),
     Column("job_id", name(16), ForeignKey("jobs.id"), nullable=False),
-    _time("created_at"),
+    time("created_at"),
     PrimaryKeyConstraint("user_id", "key"),
     Index(None, "created_at"),
 )
 
 # What people have typed and not sent yet: it outlives a closed tab, and no browser keeps it.
-drafts = _table(
+drafts = table(
     "drafts",
     Column("user_id", counter(), ForeignKey("users.id"), primary_key=True, autoincrement=False),
     Column("content", text(), nullable=False),
-    _time("updated_at"),
+    time("updated_at"),
 )
 
-service_state = _table(
+service_state = table(
     "service_state",
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("paused", Boolean, nullable=False),
@@ -294,5 +265,15 @@ service_state = _table(
     Column("served", counter(), nullable=False),
     # Grows with every change that other processes must notice at once.
     Column("revision", counter(), nullable=False),
+    # Which model administrators want the engine to load, NULL for none, and how often they have wished.
+    Column("engine_wish", counter(), nullable=False),
+    Column("engine_model", text()),
     CheckConstraint("id = 1", name="single_row"),
+)
+
+engines = table(
+    "engines",
+    Column("worker", name(16), primary_key=True),
+    Column("status", text(), nullable=False),
+    time("seen_at"),
 )

@@ -16,6 +16,7 @@ from app.store.audit import AuditEvents
 from app.store.checks import Checks
 from app.store.connect import READ_ONLY, is_sqlite
 from app.store.drafts import Drafts
+from app.store.engines import Engines
 from app.store.identity import ApiTokens, LoginFailures, Sessions
 from app.store.images import Images
 from app.store.jobs import Jobs
@@ -54,6 +55,7 @@ class Transaction:
         self.service = Service(connection)
         self.checks = Checks(connection)
         self.drafts = Drafts(connection)
+        self.engines = Engines(connection)
 
 
 class Store:

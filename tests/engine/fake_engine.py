@@ -23,6 +23,7 @@ from app.domain.ports import (
     PictureMade,
     PictureOrder,
     PreviewMade,
+    SlotStatus,
     StepDone,
 )
 from app.engine.core import batching
@@ -39,7 +40,8 @@ class FakeEngine:
     `step_delay` seconds pass in each step; with `ready=False` it stays loading until `become_ready`.
     `die`, `fail_next`, `hang`, `note` and `break_down` make trouble; `hold` and `let` end steps one by one. `requests`
     lists what was asked for. Runs wait for each other unless `most` pictures may share a step. With `previews`, each
-    step but the last of a picture shows one.
+    step but the last of a picture shows one. `loads` lists what was to be loaded, "" for unload; a model comes at once,
+    or with `comes_slowly` when `arrive` says so, and fails with `load_fails` as its reason.
     """
 
     def __init__(
@@ -50,6 +52,9 @@ class FakeEngine:
         self.most = 1
         self.facts = FACTS
         self.requests: list[EngineRequest] = []
+        self.loads: list[str] = []
+        self.comes_slowly = False
+        self.load_fails = ""
         self._on_change = on_change
         self._ready = ready
         self._turn = threading.Lock()
@@ -73,6 +78,21 @@ class FakeEngine:
         with self._changed:
             self._life += 1
         self._become(EngineState.STOPPED)
+
+    def load(self, model: str) -> None:
+        self.loads.append(model)
+        with self._changed:
+            self._status = replace(
+                self._status, coming=model, coming_state=EngineState.LOADING, progress=0.25, reason="", params={}
+            )
+        if self._on_change is not None:
+            self._on_change()
+        if not self.comes_slowly:
+            self.arrive()
+
+    def unload(self) -> None:
+        self.loads.append("")
+        self._become(EngineState.UNLOADED)
 
     def status(self) -> EngineStatus:
         with self._changed:
@@ -114,6 +134,21 @@ class FakeEngine:
     def become(self, state: EngineState) -> None:
         """Whatever an engine may be between its start and its end."""
         self._become(state)
+
+    def arrive(self) -> None:
+        """What is coming is there, or has failed; what served before stays then."""
+        with self._changed:
+            status = self._status
+        if not self.load_fails:
+            self._become(EngineState.READY, model=status.coming)
+            return
+        state = status.state if status.state is EngineState.READY else EngineState.FAILED
+        self._become(state, self.load_fails, model=status.model, folder="models/fake", detail="broken by a test")
+
+    def show(self, slots: tuple[SlotStatus, ...]) -> None:
+        """As if there were these children."""
+        with self._changed:
+            self._status = replace(self._status, slots=slots)
 
     def die(self) -> None:
         """As kill -9 of the child: running runs are lost, and a new child is ready at once."""
@@ -157,10 +192,10 @@ class FakeEngine:
 
     # Within
 
-    def _become(self, state: EngineState, reason: str = "", **params: str | int) -> None:
+    def _become(self, state: EngineState, reason: str = "", model: str = "fake", **params: str | int) -> None:
         with self._changed:
             self._status = EngineStatus(
-                state=state, model="fake", device="fake", demo=True, reason=reason, params=params, facts=self.facts
+                state=state, model=model, device="fake", demo=True, reason=reason, params=params, facts=self.facts
             )
             self._changed.notify_all()
         if self._on_change is not None:

@@ -13,12 +13,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import gguf
 import pytest
 
 from app.domain.loras import LoraUse
 from app.domain.ports import EngineLostError, EngineRunError, EngineState, EngineStatus, PictureOrder
 from app.engine import wire
 from app.engine.local import LocalEngine
+from tests.engine.core.files import original, write_gguf
 from tests.engine.hub_server import COMMIT, hub_server
 from tests.engine.test_contract import LONG, REQUEST, without_previews
 from tests.engine.waiting import wait_for
@@ -32,9 +34,20 @@ def make(tmp_path: Path) -> Iterator[Make]:
     made: list[LocalEngine] = []
 
     def engine(
-        model: str, on_change: Callable[[], None] | None = None, silence_limit: float | None = None
+        model: str,
+        on_change: Callable[[], None] | None = None,
+        silence_limit: float | None = None,
+        hub_endpoint: str = "",
     ) -> LocalEngine:
-        engine = LocalEngine(model, "huggingface", "cpu", tmp_path, on_change, silence_limit=silence_limit)
+        engine = LocalEngine(
+            model,
+            "huggingface",
+            "cpu",
+            tmp_path,
+            on_change,
+            hub_endpoint=hub_endpoint,
+            silence_limit=silence_limit,
+        )
         made.append(engine)
         return engine
 
@@ -163,25 +176,44 @@ def test_a_broken_folder_stays_failed_and_says_why(make: Make, tmp_path: Path, d
         list(engine.run(REQUEST))
 
 
+def test_a_model_that_is_nowhere_stays_failed_and_says_so(make: Make, tmp_path: Path) -> None:
+    engine = make(str(tmp_path / "nowhere.gguf"))
+    engine.start()
+    wait_for(lambda: engine.status().state is EngineState.FAILED, 30)
+    assert engine.status().reason == "engine.model-missing"
+
+
+def test_a_gguf_in_the_folder_for_models_serves_like_any_model(make: Make, tmp_path: Path, demo: Path) -> None:
+    write_gguf(original(demo), tmp_path / "mine.gguf", gguf.GGMLQuantizationType.Q8_0)
+    engine = make("mine.gguf")
+    engine.start()
+    wait_for(lambda: engine.status().state is EngineState.READY, 60)
+    assert engine.status().model == "mine.gguf"
+    assert len(without_previews(engine.run(REQUEST))) == 3
+
+
 def test_a_download_that_found_no_network_is_tried_again_by_itself(
     make: Make, tmp_path: Path, demo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{port}")
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
     monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
     states: list[EngineState] = []
-    engine: LocalEngine = make("acme/Z-Image-Tiny", lambda: states.append(engine.status().state))
+    engine: LocalEngine = make(
+        "acme/Z-Image-Tiny",
+        lambda: states.append(engine.status().state),
+        hub_endpoint=f"http://127.0.0.1:{port}",
+    )
     engine.start()
     wait_for(lambda: engine.status().state is EngineState.FAILED)
     assert engine.status().reason == "engine.network"
     assert engine.count_tokens("a cat") is None
-    with hub_server(demo, "acme/Z-Image-Tiny", port) as asked:
+    with hub_server(demo, "acme/Z-Image-Tiny", port) as hub:
         wait_for(lambda: engine.status().state is EngineState.LOADING, 30)
     assert EngineState.DOWNLOADING in states
-    assert not any(path.endswith("README.md") for path in asked)
+    assert not any(path.endswith("README.md") for path in hub.asked)
     folder = tmp_path / "Z-Image-Tiny"
     assert json.loads((folder / ".atelier-origin.json").read_text())["revision"] == COMMIT
     wait_for(lambda: engine.count_tokens("a cat") == 2)

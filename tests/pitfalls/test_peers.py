@@ -18,14 +18,14 @@ import pytest
 from PIL import Image
 
 from app.auth import tokens
-from app.bootstrap import House, build, make_folders, migrate, roles
+from app.bootstrap import House, build, make_folders, migrate
 from app.domain.people import Role
 from app.domain.ports import PictureMade
 from app.flows import first_admin, queue_control
 from app.flows.studio import NOWHERE
 from app.flows.tokens import create_token
 from app.flows.users import change_user
-from app.settings import load
+from app.settings import load, roles
 from tests.databases import fresh_database
 from tests.engine.fake_engine import FakeEngine
 from tests.engine.waiting import wait_for

@@ -61,6 +61,9 @@ OURS: Final[dict[tuple[str, str], tuple[str, object]]] = {
     ("POST", "/api/v1/admin/queue/pause"): (_ADMINS, None),
     ("POST", "/api/v1/admin/queue/drain"): (_ADMINS, None),
     ("POST", "/api/v1/admin/queue/resume"): (_ADMINS, None),
+    ("GET", "/api/v1/admin/engine"): (_ADMINS, None),
+    ("POST", "/api/v1/admin/engine/load"): ("401 403 403 403 202 401 401 403 403 403", {"model": "demo"}),
+    ("POST", "/api/v1/admin/engine/unload"): ("401 403 403 403 202 401 401 403 403 403", None),
 }
 # Gradio's own routes: open to everybody, open to whoever has signed in; all others answer 404 to everybody who has.
 GRADIO_PUBLIC: Final = frozenset(
@@ -113,6 +116,10 @@ EVENTS: Final = {
     "drain": Permission.QUEUE_MANAGE,
     "resume": Permission.QUEUE_MANAGE,
     "cancel_job": Permission.JOB_CANCEL_ANY,
+    "show_engine": Permission.ENGINE_MANAGE,
+    "load_model": Permission.ENGINE_MANAGE,
+    "load_named": Permission.ENGINE_MANAGE,
+    "unload": Permission.ENGINE_MANAGE,
     "add_pictures": Permission.LIMITS_MANAGE,
     "show_limits": Permission.LIMITS_MANAGE,
     "choose_role": Permission.LIMITS_MANAGE,
@@ -129,6 +136,7 @@ MAY: Final = {
     Permission.USER_MANAGE: frozenset({"admin"}),
     Permission.LIMITS_MANAGE: frozenset({"admin"}),
     Permission.QUEUE_MANAGE: frozenset({"admin"}),
+    Permission.ENGINE_MANAGE: frozenset({"admin"}),
     Permission.JOB_CANCEL_ANY: frozenset({"admin"}),
     Permission.AUDIT_READ: frozenset({"admin"}),
 }

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from starlette.routing import Mount
 
-from app.flows import queue_control
+from app.flows import engine_control, queue_control
 from app.flows.studio import NOWHERE
 from app.flows.users import change_user
 from app.web.page import build_page
@@ -119,7 +119,9 @@ def test_each_person_gets_exactly_what_the_matrix_says(
     expected, body = OURS[method, path]
     used = people(live) if path == "/logout" else clients  # nobody else may be signed out by it
     got = {}
-    queue_control.resume(live.house.studio, live.admin(), NOWHERE)  # other rows of the matrix pause and drain it
+    # Other rows of the matrix pause and drain the queue, and unload the model.
+    queue_control.resume(live.house.studio, live.admin(), NOWHERE)
+    engine_control.load(live.house.studio, live.admin(), {"model": "demo"}, NOWHERE)
     for who, client in used.items():
         address = path.replace("{username}", "nobody").replace("{role}", "nobody")
         if "{upload}" in address:

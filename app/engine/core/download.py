@@ -1,11 +1,10 @@
-"""A model from a hub into its folder: all of it or none.
+"""A model from a hub into its folder: all of it or none, and every byte as the hub has it.
 
-Files gather in `<folder>.partial`, which is renamed when everything is there. An interrupted download therefore never
-looks complete, and the next one goes on where it ended.
+Files gather in `<folder>.partial`, which is renamed when everything is there and its checksums are right. An
+interrupted download therefore never looks complete, and the next one goes on where it ended, also within a file.
 """
 
 import errno
-import json
 import logging
 import re
 import shutil
@@ -18,8 +17,9 @@ from typing import Final
 from filelock import FileLock
 
 from app.engine.core.failures import LoadError, NotOnHubError
-from app.engine.core.folder import ORIGIN, check_folder, is_complete
-from app.engine.core.hubs import Hub, Listing
+from app.engine.core.folder import check_folder, is_complete
+from app.engine.core.hubs import Hub, HubFile, Listing
+from app.engine.core.origin import Origin, git_id_of, sha256_of
 
 log = logging.getLogger(__name__)
 
@@ -31,13 +31,16 @@ DISK_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 NOT_WRITABLE: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 RESERVE: Final = 1_000_000_000
 PROGRESS_EVERY: Final = 0.5
+# A file that came wrong is fetched once more.
+ROUNDS: Final = 2
 
 
 def download(hub: Hub, repo: str, folder: Path, report: Callable[[float], None]) -> None:
     """Make `folder` hold the whole pipeline; `report` gets the fraction of bytes that are here, from another thread.
 
     Raises LoadError: `engine.network` and `engine.disk-full` (to be tried again), `engine.not-on-hub`,
-    `engine.not-writable`, `engine.broken-model` when the repository is no Z-Image pipeline.
+    `engine.not-writable`, `engine.wrong-file` when what comes is not what the hub lists, `engine.broken-model` when
+    the repository is no Z-Image pipeline.
     """
     partial = folder.with_name(f"{folder.name}.partial")
     needed = 0
@@ -47,13 +50,14 @@ def download(hub: Hub, repo: str, folder: Path, report: Callable[[float], None])
             if is_complete(folder):  # another process was faster
                 return
             listing = hub.listing(repo)
-            sizes = _needed(repo, listing)
+            wanted = _needed(repo, listing)
+            total = sum(file.size for file in wanted.values())
             _prepare(folder, partial)
-            needed = sum(sizes.values()) - _bytes_in(partial)
+            needed = total - _bytes_in(partial)
             _require_space(partial, needed)
-            with _reporting(partial, sum(sizes.values()), report):
-                hub.fetch(repo, listing.revision, sorted(sizes), partial)
-            _finish(partial, folder, sizes, {"source": hub.name, "repo": repo, "revision": listing.revision})
+            with _reporting(partial, total, report):
+                checksums = _fetch(hub, repo, listing, wanted, partial)
+            _finish(partial, folder, Origin(hub.name, repo, listing.revision, checksums))
     except LoadError:
         raise
     except NotOnHubError as error:
@@ -62,12 +66,40 @@ def download(hub: Hub, repo: str, folder: Path, report: Callable[[float], None])
         raise _explained(error, hub, folder, needed) from error
 
 
-def _needed(repo: str, listing: Listing) -> dict[str, int]:
-    """The files to fetch, with their sizes in bytes."""
-    sizes = {name: size for name, size in listing.sizes.items() if NEEDED.fullmatch(name)}
-    if "model_index.json" not in sizes:
+def _needed(repo: str, listing: Listing) -> dict[str, HubFile]:
+    """The files to fetch."""
+    wanted = {name: file for name, file in sorted(listing.files.items()) if NEEDED.fullmatch(name)}
+    if "model_index.json" not in wanted:
         raise LoadError("engine.broken-model", folder=repo, detail="model_index.json is missing")
-    return sizes
+    return wanted
+
+
+def _fetch(hub: Hub, repo: str, listing: Listing, wanted: dict[str, HubFile], partial: Path) -> dict[str, str]:
+    """All files as the hub lists them; their SHA-256. What is not as it should be is removed and fetched once more."""
+    checksums: dict[str, str] = {}
+    for _ in range(ROUNDS):
+        hub.fetch(repo, listing, list(wanted), partial)
+        for name, file in wanted.items():
+            if name in checksums:
+                continue
+            if (checksum := _right_checksum(partial / name, file)) is not None:
+                checksums[name] = checksum
+            else:
+                log.warning("%s is not what %s lists: removed", name, hub.name)
+                (partial / name).unlink()
+        if not (wrong := wanted.keys() - checksums.keys()):
+            return checksums
+    raise LoadError("engine.wrong-file", file=min(wrong), source=hub.name)
+
+
+def _right_checksum(path: Path, file: HubFile) -> str | None:
+    """The file's SHA-256, None if it is not the one that the hub lists."""
+    if file.size and path.stat().st_size != file.size:
+        return None
+    sha256 = sha256_of(path)
+    # Only small files have no other name than git's.
+    right = sha256 == file.sha256 if file.sha256 else not file.git_id or git_id_of(path) == file.git_id
+    return sha256 if right else None
 
 
 def _prepare(folder: Path, partial: Path) -> None:
@@ -79,9 +111,6 @@ def _prepare(folder: Path, partial: Path) -> None:
         log.warning("%s is not complete: downloading what is missing", folder)
         folder.rename(partial)
     partial.mkdir(exist_ok=True)
-    # Parts of files carry a random name and are never used again.
-    for leftover in partial.rglob("*.incomplete"):
-        leftover.unlink(missing_ok=True)
 
 
 def _require_space(partial: Path, needed: int) -> None:
@@ -90,16 +119,13 @@ def _require_space(partial: Path, needed: int) -> None:
         raise _disk_full(partial, needed, free)
 
 
-def _finish(partial: Path, folder: Path, sizes: dict[str, int], origin: dict[str, str]) -> None:
-    for name, size in sizes.items():
-        found = (partial / name).stat().st_size
-        if size and found != size:
-            # The next attempt must not take it for whole.
-            (partial / name).unlink()
-            raise ConnectionError(f"{name} has {found} of {size} bytes")
+def _finish(partial: Path, folder: Path, origin: Origin) -> None:
     check_folder(partial)
-    (partial / ORIGIN).write_text(json.dumps(origin), encoding="utf-8")
+    origin.write(partial)
+    # What the hubs' libraries, or other tools before us, have left beside the files.
     shutil.rmtree(partial / ".cache", ignore_errors=True)
+    for leftover in partial.rglob("*.incomplete*"):
+        leftover.unlink(missing_ok=True)
     partial.rename(folder)
 
 

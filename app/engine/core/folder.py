@@ -3,41 +3,44 @@
 import hashlib
 import json
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, cast
 
 from app.engine.core.failures import LoadError
+from app.engine.core.origin import read_origin
 
 PIPELINE: Final = "ZImagePipeline"
 WEIGHTED: Final = ("text_encoder", "transformer", "vae")
 CONFIGS: Final = ("scheduler/scheduler_config.json", *(f"{part}/config.json" for part in WEIGHTED))
 LIBRARIES: Final = frozenset({"diffusers", "transformers"})
-# Written beside a download when it is complete.
-ORIGIN: Final = ".atelier-origin.json"
 MAX_HEADER: Final = 100_000_000
 TAIL: Final = 65536
 
 
-def check_folder(folder: Path) -> None:
-    """Raises LoadError `engine.broken-model`, whose `detail` names the first thing that is missing or cut off."""
+def check_folder(folder: Path, weighted: Sequence[str] = WEIGHTED) -> None:
+    """Raises LoadError `engine.broken-model`, whose `detail` names the first thing that is missing or cut off.
+
+    `weighted` are the parts whose weights must be there.
+    """
     try:
         _check_index(folder)
         for name in CONFIGS:
-            _read_json(folder / name)
+            read_json(folder / name)
         if not (folder / "tokenizer" / "tokenizer.json").is_file():
             for name in ("vocab.json", "merges.txt"):
                 _require(folder / "tokenizer" / name)
-        for part in WEIGHTED:
+        for part in weighted:
             for weights in _weights(folder / part):
-                _check_safetensors(weights)
+                safetensors_shapes(weights)
     except (ValueError, OSError) as error:
         detail = str(error) if isinstance(error, ValueError) else f"{error.strerror}: {_place(error.filename)}"
         raise LoadError("engine.broken-model", folder=str(folder), detail=detail) from error
 
 
-def is_complete(folder: Path) -> bool:
+def is_complete(folder: Path, weighted: Sequence[str] = WEIGHTED) -> bool:
     try:
-        check_folder(folder)
+        check_folder(folder, weighted)
     except LoadError:
         return False
     return True
@@ -45,20 +48,25 @@ def is_complete(folder: Path) -> bool:
 
 def revision_of(folder: Path) -> str:
     """12 hex digits: the hub's commit of a download of ours, else a hash over configuration and ends of the weights."""
-    origin = folder / ORIGIN
-    if origin.is_file() and (commit := str(_read_json(origin).get("revision", ""))):
-        return commit[:12]
+    if (origin := read_origin(folder)) is not None and origin.revision:
+        return origin.revision[:12]
     digest = hashlib.sha256()
     for path in sorted(folder.glob("*/*.safetensors")) + [folder / name for name in ("model_index.json", *CONFIGS)]:
-        digest.update(f"{path.relative_to(folder).as_posix()} {path.stat().st_size}\n".encode())
-        with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - TAIL))
-            digest.update(file.read())
+        ends_into(digest, path, path.relative_to(folder).as_posix())
     return digest.hexdigest()[:12]
 
 
+def ends_into(digest: "hashlib._Hash", path: Path, name: str) -> None:
+    """Hash the file's name, length and end."""
+    size = path.stat().st_size
+    digest.update(f"{name} {size}\n".encode())
+    with path.open("rb") as file:
+        file.seek(max(0, size - TAIL))
+        digest.update(file.read())
+
+
 def _check_index(folder: Path) -> None:
-    index = _read_json(folder / "model_index.json")
+    index = read_json(folder / "model_index.json")
     if index.get("_class_name") != PIPELINE:
         raise ValueError(f"model_index.json is of {index.get('_class_name')}, not of {PIPELINE}")
     for part in (*WEIGHTED, "tokenizer", "scheduler"):
@@ -72,7 +80,7 @@ def _weights(part: Path) -> list[Path]:
     """The safetensors files that the part's index names, or those that are there."""
     indexes = sorted(part.glob("*.safetensors.index.json"))
     if indexes:
-        shards = _read_json(indexes[0]).get("weight_map")
+        shards = read_json(indexes[0]).get("weight_map")
         if not isinstance(shards, dict):
             raise ValueError(f"{_place(indexes[0])} has no weight_map")
         return [part / str(name) for name in sorted(set(shards.values()))]
@@ -82,8 +90,11 @@ def _weights(part: Path) -> list[Path]:
     return files
 
 
-def _check_safetensors(path: Path) -> None:
-    """Its header says how long the file must be, so a file that was cut off is found without reading it."""
+def safetensors_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """The shape of each tensor. Raises ValueError.
+
+    The header says how long the file must be, so a file that was cut off is found without reading it.
+    """
     _require(path)
     with path.open("rb") as file:
         start = file.read(8)
@@ -91,11 +102,14 @@ def _check_safetensors(path: Path) -> None:
         header = file.read(length) if length <= MAX_HEADER else b""
     try:
         tensors = cast("dict[str, dict[str, list[int]]]", json.loads(header))
-        end = max((entry["data_offsets"][1] for name, entry in tensors.items() if name != "__metadata__"), default=0)
+        tensors.pop("__metadata__", None)
+        end = max((entry["data_offsets"][1] for entry in tensors.values()), default=0)
+        shapes = {name: tuple(entry["shape"]) for name, entry in tensors.items()}
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise ValueError(f"{_place(path)} is no safetensors file") from error
     if path.stat().st_size != 8 + length + end:
         raise ValueError(f"{_place(path)} is cut off")
+    return shapes
 
 
 def _require(path: Path) -> None:
@@ -103,7 +117,8 @@ def _require(path: Path) -> None:
         raise ValueError(f"{_place(path)} is missing")
 
 
-def _read_json(path: Path) -> dict[str, object]:
+def read_json(path: Path) -> dict[str, object]:
+    """Raises ValueError or OSError."""
     _require(path)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))

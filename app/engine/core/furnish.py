@@ -57,11 +57,11 @@ def furnish(
 def _painter(
     choice: Choice, device: Device, profile: Profile, loras: LoraFolder, say: Callable[[wire.FromChild], None]
 ) -> Painter:
-    pipeline = load_pipeline(choice.folder, device, profile)
+    pipeline = load_pipeline(choice.folder, device, profile, choice.weights)
     try:
         tuned = tune(pipeline, device.name, profile)
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise LoadError(OUT_OF_MEMORY, retry=True, device=device.label) from error
     warm_up(pipeline, tuned, lambda fraction: say(wire.Warming(fraction)))
-    facts = facts_of(choice.name, choice.folder, device)
+    facts = facts_of(choice.name, choice.folder, device, choice.weights)
     return Painter(pipeline, facts, say, most=profile.most, loras=loras, tuned=tuned)

@@ -82,7 +82,6 @@ class Worker:
         # Here and not above: these import torch, and the parent must be heard meanwhile.
         from app.engine.core.devices import pick_device  # noqa: PLC0415
         from app.engine.core.download import download  # noqa: PLC0415
-        from app.engine.core.folder import check_folder  # noqa: PLC0415
         from app.engine.core.hubs import hub_named  # noqa: PLC0415
         from app.engine.core.models import choose  # noqa: PLC0415
 
@@ -90,9 +89,9 @@ class Worker:
         choice = choose(setup.model, setup.models_dir, cuda=device.is_cuda)
         self._say(wire.Chosen(model=choice.name, device=device.name, demo=choice.is_demo))
         if choice.repo is not None:
-            hub = hub_named(setup.source)
+            hub = hub_named(setup.source, setup.hub_endpoint)
             download(hub, choice.repo, choice.folder, lambda fraction: self._say(wire.Downloading(fraction)))
-        check_folder(choice.folder)
+        choice.check()
         self._say(wire.Loading(choice.folder))
         from app.engine.core.furnish import furnish  # noqa: PLC0415
 

@@ -19,6 +19,7 @@ from app.domain.generation import (
 )
 from app.domain.limits import BOUNDS, MAX_BUDGET
 from app.domain.loras import DEFAULT_STRENGTH, MAX_LORAS, MAX_STRENGTH
+from app.domain.models import MAX_NAME
 from app.domain.people import DEVICE_NAMES, MAX_LABEL, MAX_QUOTA, USERNAME, Role
 from app.web.openapi.objects import SOURCE
 from app.web.openapi.schema import Schema, flag, list_of, number, one_of, or_null, request, text, whole
@@ -127,5 +128,14 @@ BODIES: Final[dict[str, Schema]] = {
         display_name=_LABEL,
         quota_daily=_QUOTA,
         disabled=flag("Ends the sessions and cancels what waits and runs"),
+    ),
+    "ModelToLoad": request(
+        "Which model",
+        ["model"],
+        model=text(
+            "`auto`, `demo`, a name out of `getEngine`'s models, or a hub id; never a path",
+            minLength=1,
+            maxLength=MAX_NAME,
+        ),
     ),
 }

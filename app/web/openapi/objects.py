@@ -58,6 +58,7 @@ _COUNTED: Final = {
 }
 _LIMITS: Final = {name: whole(low, high, multipleOf=step) for name, (low, high, step) in BOUNDS.items()}
 _QUOTA: Final = {"anyOf": [whole(0), text(enum=["unlimited"])]}
+_REASON: Final = {"anyOf": [ref("EngineReason"), {"type": "null"}]}
 _STATE: Final = {"id": ID, "state": one_of(JobState)}
 
 
@@ -204,6 +205,42 @@ OBJECTS: Final[dict[str, Schema]] = {
         hits=whole(0, description="Pictures that came from there"),
         misses=whole(0, description="Pictures that had to be made"),
     ),
+    "EngineView": answer(
+        "The engine of the server that answers",
+        state=one_of(EngineState),
+        model=text(),
+        device=text(),
+        demo=flag("The small model that ships with Atelier"),
+        progress=or_null(number(0, 1, "Of a download; null when nobody knows")),
+        reason=_REASON,
+        coming={"anyOf": [ref("ComingModel"), {"type": "null"}]},
+        slots=list_of(ref("Slot")),
+        models=list_of(ref("FoundModel")),
+    ),
+    "ComingModel": answer(
+        "Another model on its way, while the present one serves", model=text(), state=or_null(one_of(EngineState))
+    ),
+    "Slot": answer(
+        "One process of the engine and its device; memory in bytes",
+        name=text(),
+        device=text(),
+        state=one_of(EngineState),
+        profile=text(),
+        memory_used=or_null(whole(0)),
+        memory_total=or_null(whole(0)),
+        seconds=or_null(number(0, description="Of one megapixel in one step, as last measured")),
+        most=whole(1, description="Pictures of up to 512x512 that share a step"),
+        largest_side=whole(1, description="Pixels"),
+        running=whole(0),
+    ),
+    "FoundModel": answer(
+        "A model on this machine",
+        name=text(),
+        kind=text(enum=["demo", "folder", "file", "gguf"]),
+        size=whole(0, description="Bytes"),
+        reason=_REASON,
+    ),
+    "EngineReason": answer("What is wrong", code=text(), message=text("For people, in their language")),
     "JobPage": _page("Job"),
     "ImagePage": _page("Image"),
     "UserPage": _page("User"),

@@ -16,7 +16,7 @@ def paths() -> dict[str, Any]:
         "account": _account(),
         "jobs": _jobs() | _live() | _sources(),
         "images": _images(),
-        "admin": {**_people(), **_limits(), **_administration()},
+        "admin": {**_people(), **_limits(), **_administration(), **_engine()},
     }
     for_all = {"parameters": use("AcceptLanguage")}
     return {path: for_all | _tagged(tag, item) for tag, items in tagged.items() for path, item in items.items()}
@@ -231,6 +231,31 @@ def _administration() -> dict[str, dict[str, Operation]]:
         "/admin/queue/drain": {"post": drained},
         "/admin/queue/resume": {"post": resumed},
         "/openapi.json": {"get": this},
+    }
+
+
+def _engine() -> dict[str, dict[str, Operation]]:
+    shown = _get(
+        "getEngine", "The engine, and the models on its machine", {"200": json_of(ref("EngineView"))}, ["not-permitted"]
+    )
+    accepted = {"202": json_of(ref("EngineView"), "Every server does so; how far it is, `getEngine` tells")}
+    loaded = _unsafe(
+        "loadModel",
+        "Load another model; what serves goes on until it is ready, and stays if it fails",
+        accepted,
+        ["not-permitted", "unsupported-media-type", "invalid-request"],
+        body="ModelToLoad",
+    )
+    unloaded = _unsafe(
+        "unloadModel",
+        "Finish what runs, then give the memory back; jobs wait for the next load",
+        accepted,
+        ["not-permitted"],
+    )
+    return {
+        "/admin/engine": {"get": shown},
+        "/admin/engine/load": {"post": loaded},
+        "/admin/engine/unload": {"post": unloaded},
     }
 
 

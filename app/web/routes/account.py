@@ -7,18 +7,15 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from starlette.responses import Response
 
 from app.auth.passwords import MAX_LENGTH, MIN_LENGTH
-from app.auth.policy import Permission, allows
 from app.domain.errors import FieldError, InvalidRequestError, RateLimitedError, StudioError
-from app.domain.people import Principal
-from app.domain.ports import EngineState, EngineStatus
 from app.flows import account, drafts
-from app.flows.status import ServiceStatus, service_status
+from app.flows.status import service_status
 from app.flows.studio import Studio
-from app.messages import LANGUAGES, error_text, field_text, translate
-from app.messages.catalogue import catalogue
+from app.messages import LANGUAGES, error_text, field_text
 from app.web.bodies import json_object
 from app.web.cookies import local_path, set_language
 from app.web.identity import actor_of, visitor_of
+from app.web.notices import status_json
 from app.web.problems import STATUS, problem_of
 from app.web.render import render
 from app.web.threads import in_login_thread, in_thread
@@ -115,45 +112,6 @@ async def choose_language(studio: Studio, request: Request) -> Response:
     response = Response(status_code=204) if is_json else RedirectResponse(local_path(wanted, _root(request)), SEE_OTHER)
     set_language(response, request, language)
     return response
-
-
-def status_json(status: ServiceStatus, actor: Principal, language: str) -> dict[str, Any]:
-    """What the page's banners show. Why the engine failed is for administrators: it names folders and addresses."""
-    engine = status.engine
-    notices = []
-    if status.paused:
-        what = "draining" if status.draining else "paused"
-        notices.append(_notice("paused", translate(language, f"ui.service.{what}")))
-    if engine.state is EngineState.READY:
-        if engine.demo:
-            notices.append(_notice("demo", translate(language, "ui.service.demo")))
-        if engine.notice in catalogue(language) and allows(actor, Permission.QUEUE_MANAGE):
-            notices.append(_notice("failed", translate(language, engine.notice, **engine.notice_params)))
-    elif engine.state in {EngineState.FAILED, EngineState.STOPPED}:
-        notices.append(_notice("failed", _why(engine, actor, language)))
-    else:
-        percent = round(100 * (engine.progress or 0.0))
-        text = translate(language, f"ui.service.{engine.state.value}", percent=percent)
-        notices.append(_notice("loading", text, engine.progress))
-    return {
-        "ready": engine.state is EngineState.READY,
-        "paused": status.paused,
-        "draining": status.draining,
-        "notices": notices,
-    }
-
-
-def _notice(kind: str, text: str, progress: float | None = None) -> dict[str, Any]:
-    return {"kind": kind, "text": text, "progress": progress}
-
-
-def _why(engine: EngineStatus, actor: Principal, language: str) -> str:
-    if engine.state is EngineState.STOPPED:
-        return translate(language, "ui.service.stopped")
-    if engine.reason in catalogue(language) and allows(actor, Permission.QUEUE_MANAGE):
-        reason = translate(language, engine.reason, **engine.params)
-        return translate(language, "ui.service.failed-because", reason=reason)
-    return translate(language, "ui.service.failed")
 
 
 def _root(request: Request) -> str:

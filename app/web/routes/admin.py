@@ -7,11 +7,12 @@ from typing import Final
 from starlette.responses import Response
 
 from app.auth.policy import Permission
-from app.flows import audit_trail, limits, queue_control, quota_ledger, users
+from app.flows import audit_trail, engine_control, limits, queue_control, quota_ledger, users
 from app.flows.studio import Studio
 from app.flows.views import (
     audit_json,
     department_json,
+    engine_json,
     ledger_json,
     queue_json,
     quota_json,
@@ -114,6 +115,26 @@ async def post_queue(steer: queue_control.Steer, studio: Studio, call: Call) -> 
     return await get_queue(studio, call)
 
 
+async def get_engine(studio: Studio, call: Call) -> Response:
+    view = await in_thread(engine_control.view_engine, studio, call.actor, call.origin)
+    return json_answer(engine_json(view, call.language))
+
+
+async def post_engine_load(studio: Studio, call: Call) -> Response:
+    await in_thread(engine_control.load, studio, call.actor, await json_object(call.request), call.origin)
+    return await _engine_accepted(studio, call)
+
+
+async def post_engine_unload(studio: Studio, call: Call) -> Response:
+    await in_thread(engine_control.unload, studio, call.actor, call.origin)
+    return await _engine_accepted(studio, call)
+
+
+async def _engine_accepted(studio: Studio, call: Call) -> Response:
+    view = await in_thread(engine_control.view_engine, studio, call.actor, call.origin)
+    return json_answer(engine_json(view, call.language), 202)
+
+
 async def get_document(studio: Studio, call: Call) -> Response:
     del studio
     return json_answer(document(call.root))
@@ -146,6 +167,9 @@ ENDPOINTS: Final = tuple(
         ("POST", "/admin/queue/pause", Permission.QUEUE_MANAGE, partial(post_queue, queue_control.pause)),
         ("POST", "/admin/queue/drain", Permission.QUEUE_MANAGE, partial(post_queue, queue_control.drain)),
         ("POST", "/admin/queue/resume", Permission.QUEUE_MANAGE, partial(post_queue, queue_control.resume)),
+        ("GET", "/admin/engine", Permission.ENGINE_MANAGE, get_engine),
+        ("POST", "/admin/engine/load", Permission.ENGINE_MANAGE, post_engine_load),
+        ("POST", "/admin/engine/unload", Permission.ENGINE_MANAGE, post_engine_unload),
         ("GET", "/openapi.json", Permission.SERVICE_INSPECT, get_document),
     )
 )

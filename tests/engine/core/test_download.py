@@ -4,15 +4,17 @@ import errno
 import json
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from app.engine.core.download import download
 from app.engine.core.failures import LoadError, NotOnHubError
-from app.engine.core.folder import ORIGIN, is_complete
-from app.engine.core.hubs import HuggingFace, Listing, hub_named
+from app.engine.core.folder import is_complete
+from app.engine.core.hubs import PART, HubFile, HuggingFace, Listing, hub_named
+from app.engine.core.origin import ORIGIN, changed_files, read_origin, sha256_of
+from tests.engine.hub_server import COMMIT, HubServer, hub_server
 
 REPO = "acme/Z-Image-Tiny"
 
@@ -33,10 +35,11 @@ class FakeHub:
         assert repo == REPO
         if self.trouble is not None and self.after == 0:
             raise self.trouble
-        return Listing("c0ffee", {**{name: path.stat().st_size for name, path in self.files.items()}, **self.extra})
+        files = {name: HubFile(path.stat().st_size) for name, path in self.files.items()}
+        return Listing("c0ffee", {**files, **{name: HubFile(size) for name, size in self.extra.items()}})
 
-    def fetch(self, repo: str, revision: str, names: Sequence[str], folder: Path) -> None:
-        assert (repo, revision) == (REPO, "c0ffee")
+    def fetch(self, repo: str, listing: Listing, names: Sequence[str], folder: Path) -> None:
+        assert (repo, listing.revision) == (REPO, "c0ffee")
         for number, name in enumerate(names):
             if self.trouble is not None and number == self.after:
                 (folder / "half.incomplete").write_bytes(b"half")
@@ -69,7 +72,9 @@ def test_a_download_brings_what_a_pipeline_needs_and_nothing_else(hub: FakeHub, 
     assert is_complete(target)
     found = {path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file()}
     assert found == set(hub.files) - {"README.md"} | {ORIGIN}
-    assert json.loads((target / ORIGIN).read_text()) == {"source": "huggingface", "repo": REPO, "revision": "c0ffee"}
+    origin = json.loads((target / ORIGIN).read_text())
+    assert (origin["source"], origin["repo"], origin["revision"]) == ("huggingface", REPO, "c0ffee")
+    assert origin["checksums"] == {name: sha256_of(target / name) for name in found - {ORIGIN}}
     assert told
     assert all(0 <= fraction <= 1 for fraction in told)
     download(hub, REPO, target, told.append)
@@ -134,7 +139,6 @@ def test_a_file_that_was_cut_off_is_fetched_again(hub: FakeHub, target: Path) ->
     cut = target.with_name("Z-Image-Tiny.partial") / "vae" / "config.json"
     cut.parent.mkdir(parents=True)
     cut.write_text("{")
-    assert failure_of(hub, target).reason == "engine.network"
     download(hub, REPO, target, lambda _: None)
     assert "vae/config.json" in hub.fetched
 
@@ -154,8 +158,85 @@ def test_two_incomplete_folders_are_left_to_a_person(hub: FakeHub, target: Path)
     assert failure.params["detail"] == "not complete, nor is Z-Image-Tiny.partial"
 
 
+WEIGHTS = "transformer/diffusion_pytorch_model.safetensors"
+
+
+@pytest.fixture
+def server(demo: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+    """A real hub for the real library."""
+    import huggingface_hub.constants
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    # It writes pieces of 10 MB, as long as the largest file of the demo model.
+    monkeypatch.setattr(huggingface_hub.constants, "DOWNLOAD_CHUNK_SIZE", 100_000)
+    with hub_server(demo, REPO) as served:
+        yield served
+
+
+def test_a_download_that_breaks_off_goes_on_within_the_file(server: HubServer, target: Path) -> None:
+    server.breaks[WEIGHTS] = 1_000_000
+    hub = HuggingFace(server.address)
+    with pytest.raises(LoadError) as failure:
+        download(hub, REPO, target, lambda _: None)
+    assert (failure.value.reason, failure.value.retry) == ("engine.network", True)
+    part = target.with_name("Z-Image-Tiny.partial") / (WEIGHTS + PART)
+    assert part.stat().st_size == 1_000_000
+    server.away = False
+    before = len(server.asked)
+    download(hub, REPO, target, lambda _: None)
+    assert is_complete(target)
+    assert server.ranges == {WEIGHTS: "bytes=1000000-"}
+    # The files that came before it in the list were whole, and are not asked for again.
+    assert not any("model_index.json" in path for path in server.asked[before:])
+    assert not list(target.rglob(f"*{PART}"))
+    origin = read_origin(target)
+    assert origin is not None
+    assert (origin.revision, origin.repo) == (COMMIT, REPO)
+    assert list(changed_files(target, origin.checksums)) == []
+
+
+@pytest.mark.parametrize("name", [WEIGHTS, "vae/config.json"])
+def test_a_file_that_comes_wrong_is_fetched_once_more(server: HubServer, target: Path, name: str) -> None:
+    server.spoilt[name] = 1
+    download(HuggingFace(server.address), REPO, target, lambda _: None)
+    assert (target / name).read_bytes() == server.files[name]
+
+
+@pytest.mark.parametrize("name", [WEIGHTS, "vae/config.json"])
+def test_a_file_that_stays_wrong_is_removed_and_named(server: HubServer, target: Path, name: str) -> None:
+    server.spoilt[name] = 9
+    with pytest.raises(LoadError) as failure:
+        download(HuggingFace(server.address), REPO, target, lambda _: None)
+    assert (failure.value.reason, failure.value.retry) == ("engine.wrong-file", False)
+    assert failure.value.params == {"file": name, "source": "huggingface"}
+    assert not target.exists()
+    assert not (target.with_name("Z-Image-Tiny.partial") / name).exists()
+
+
+def test_a_part_of_another_file_is_found_out(server: HubServer, target: Path) -> None:
+    part = target.with_name("Z-Image-Tiny.partial") / (WEIGHTS + PART)
+    part.parent.mkdir(parents=True)
+    part.write_bytes(b"of another revision")
+    download(HuggingFace(server.address), REPO, target, lambda _: None)
+    assert (target / WEIGHTS).read_bytes() == server.files[WEIGHTS]
+
+
+def test_what_has_changed_since_the_download_is_named(server: HubServer, target: Path) -> None:
+    download(HuggingFace(server.address), REPO, target, lambda _: None)
+    (target / "vae" / "config.json").unlink()
+    content = bytearray((target / WEIGHTS).read_bytes())
+    content[-1] ^= 1
+    (target / WEIGHTS).write_bytes(content)
+    origin = read_origin(target)
+    assert origin is not None
+    assert sorted(changed_files(target, origin.checksums)) == [WEIGHTS, "vae/config.json"]
+    for spoilt in ("[]", "{", '{"checksums": 3}', '{"checksums": [1]}'):
+        (target / ORIGIN).write_text(spoilt)
+        assert read_origin(target) is None
+
+
 def test_modelscope_needs_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "modelscope_hub.compat", None)
+    monkeypatch.setitem(sys.modules, "modelscope_hub.api", None)
     with pytest.raises(LoadError) as failure:
         hub_named("modelscope")
     assert failure.value.reason == "engine.modelscope-missing"

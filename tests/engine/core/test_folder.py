@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from app.engine.core.failures import LoadError
-from app.engine.core.folder import ORIGIN, check_folder, revision_of
+from app.engine.core.folder import check_folder, revision_of
+from app.engine.core.origin import ORIGIN
 
 
 @pytest.fixture

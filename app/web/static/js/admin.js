@@ -1,4 +1,4 @@
-// The Admin tab: the queue of everybody stays up to date while somebody looks at it.
+// The Admin tab: the queue of everybody and the engine stay up to date while somebody looks at them.
 
 import { whenThere } from "./dom.js";
 import { pause } from "./live.js";
@@ -7,28 +7,29 @@ import { ask } from "./server.js";
 
 const EVERY_MS = 4000;
 
-let told = null;
+const VIEWS = { "#everyones-queue": "#queue-refresh", "#engine-view": "#engine-refresh" };
 
 export function startAdmin() {
-  whenThere("#everyones-queue", (view) => {
-    // Gradio puts the new text into the elements that are there.
-    new MutationObserver(() => noticeState(view)).observe(view, { childList: true, characterData: true, subtree: true });
-    follow(view);
-  });
+  for (const [place, refresh] of Object.entries(VIEWS)) {
+    whenThere(place, (view) => {
+      let told = null;
+      // Gradio puts the new text into the elements that are there. Whoever has changed something sees the banner at once.
+      const observer = new MutationObserver(() => {
+        const state = view.querySelector(".queue-state")?.textContent ?? null;
+        if (told !== null && told !== state) refreshNotices();
+        told = state;
+      });
+      observer.observe(view, { childList: true, characterData: true, subtree: true });
+      follow(view, refresh);
+    });
+  }
 }
 
-/** Whoever has paused or drained the queue sees the banner at once. */
-function noticeState(view) {
-  const state = view.querySelector(".queue-state")?.textContent ?? null;
-  if (told !== null && told !== state) refreshNotices();
-  told = state;
-}
-
-async function follow(view) {
+async function follow(view, refresh) {
   while (view.isConnected) {
     await pause(EVERY_MS);
     if (!isLookedAt(view) || (await isAway()) || !isLookedAt(view)) continue;
-    document.querySelector("#queue-refresh")?.click();
+    document.querySelector(refresh)?.click();
   }
 }
 

@@ -10,7 +10,7 @@ window.atelier.chosen = () => chosen;
 
 export function startRows() {
   whenThere("#person-heading .is-new", localise);
-  for (const head of ["#role-heading", "#budget-heading"]) whenThere(`${head} .is-none`, localise);
+  for (const head of ["#role-heading", "#budget-heading", "#model-heading"]) whenThere(`${head} .is-none`, localise);
   document.addEventListener("click", (event) => {
     const button = event.target.closest?.("[data-press], [data-sure]");
     if (button) press(button);
