@@ -51,7 +51,11 @@ class Settings(BaseSettings):
     hub_endpoint: str = Field(
         "", pattern=r"^(https?://[^\s@?#]+)?$", description="the hub's address, for a mirror; HF_ENDPOINT by default"
     )
-    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:[0-9]{1,2})?)$", description="auto, cuda, cuda:N or cpu")
+    device: str = Field(
+        "auto",
+        pattern=r"^(auto|(cpu|cuda(:[0-9]{1,2})?)(,(cpu|cuda:[0-9]{1,2}))*)$",
+        description="auto, cuda (every card), cuda:N, cpu, or several, such as cuda:0,cuda:1",
+    )
     engine_profile: Literal["auto", "24gb", "24gb-fp8", "16gb", "12gb-fp8", "8gb", "cpu"] = Field(
         "auto", description="what the engine does with the GPU: auto, 24gb, 24gb-fp8, 16gb, 12gb-fp8, 8gb or cpu"
     )

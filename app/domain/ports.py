@@ -93,6 +93,7 @@ class PictureOrder:
 class EngineRequest:
     """Pixels wanted. Knows no users, quota, files or HTTP. Sides in pixels; `prompt` is free of control tokens.
 
+    One that is to be made `alone` has a child to itself, since a child was lost under it before.
     An `exact` one shares its steps with nobody, so that its pixels depend on nothing else. `image` and `mask` are files
     as Pillow reads them, fitted to the sides by whoever makes the picture; `strength` is None without an image.
     """
@@ -107,6 +108,7 @@ class EngineRequest:
     guidance_scale: float
     pictures: tuple[PictureOrder, ...]
     exact: bool = False
+    alone: bool = False
     image: bytes | None = field(default=None, repr=False)
     mask: bytes | None = field(default=None, repr=False)
     strength: float | None = None
@@ -204,7 +206,8 @@ class Engine(Protocol):
         """
 
     def has_room(self, running: Sequence[EngineRequest], request: EngineRequest) -> bool:
-        """Whether pictures of `request`, begun now, would share the steps of those that are running."""
+        """Whether `request`, begun now, would begin at once beside those that are `running`, or about to: on a device
+        that has nothing to do, or in the steps of others."""
 
     def cancel(self, job_id: str) -> None:
         """End the run of that job within one denoising step; nothing happens if it is not running."""

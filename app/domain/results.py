@@ -9,7 +9,7 @@ from typing import Final, Protocol
 from app.domain.ports import EngineRequest, PictureOrder
 
 # They name the asking, not the picture; of the `pictures` each one's seed takes part.
-IRRELEVANT: Final = frozenset({"job_id", "attempt", "pictures"})
+IRRELEVANT: Final = frozenset({"job_id", "attempt", "pictures", "alone"})
 # Two cards of one kind make the same pixels, whatever their numbers.
 _CARD: Final = re.compile(r"^cuda:[0-9]+")
 

@@ -1,9 +1,9 @@
-"""The engine of one machine: a child process that is watched, restarted and spoken to; torch stays out of here."""
+"""The engine of one machine: its children, and the way from one model to another. Torch stays out of here."""
 
 import logging
+import os
 import re
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,28 +11,24 @@ from typing import Final
 
 from app.domain.ports import EngineEvent, EngineLostError, EngineRequest, EngineState, EngineStatus
 from app.engine import wire
-from app.engine.child import Child
-from app.engine.core import batching, profiles
-from app.engine.prompts import TokenCounter
-from app.engine.runs import Run, RunTable
+from app.engine.core import profiles
+from app.engine.fleet import Fleet
 from app.logs import form, where
 
 log = logging.getLogger(__name__)
 
-DEVICE: Final = re.compile(r"auto|cpu|cuda(:[0-9]{1,3})?")
+DEVICE: Final = re.compile(r"auto|(cpu|cuda(:[0-9]{1,3})?)(,(cpu|cuda:[0-9]{1,3}))*")
 SOURCES: Final = ("huggingface", "modelscope")
-FIRST_PAUSE: Final = 0.5
-LONGEST_PAUSE: Final = 30.0
-LOST_GRACE: Final = 1.0
-POLL: Final = 1.0
-TOLD_EVERY: Final = 5  # percent of a download
-# Before anything was measured: a step of the real model, compiled for the first time, or on a slow CPU.
-CUDA_SILENCE: Final = 600.0
-CPU_SILENCE: Final = 3600.0
+NO_MEMORY: Final = "engine.out-of-memory"
+LEAVE_SECONDS: Final = 5.0
+# A model that comes is whole and on this machine then.
+CHECKED: Final = frozenset({EngineState.LOADING, EngineState.WARMING, EngineState.READY})
+ARRIVED: Final = frozenset({EngineState.READY, EngineState.FAILED})
 
 
 class LocalEngine:
-    """`ports.Engine` on this machine. Runs that overlap share steps where they fit, else they wait for each other."""
+    """`ports.Engine` on this machine. Runs that overlap are spread over the devices; on one device they share steps
+    where they fit, else they wait for each other."""
 
     def __init__(  # noqa: PLR0913 - one argument a flag, and two
         self,
@@ -48,231 +44,234 @@ class LocalEngine:
     ) -> None:
         """`model`, `source`, `device`, `profile` and `hub_endpoint` as the flags of those names.
 
-        `on_change` is called after each change of status, from any thread. A run during which the child says nothing
+        `on_change` is called after each change of status, from any thread. A run during which its child says nothing
         for `silence_limit` seconds is lost and the child replaced; None: much longer than what was seen so far.
         Raises ValueError for an unknown source, device or profile.
         """
         if source not in SOURCES or not DEVICE.fullmatch(device) or profile not in profiles.NAMES:
             raise ValueError(f"unknown model source, device or profile: {source!r}, {device!r}, {profile!r}")
-        self._setup = wire.Setup(
+        devices = device.split(",")
+        on_cpu = devices.count("cpu")
+        setup = wire.Setup(
             model=model,
             source=source,
             hub_endpoint=hub_endpoint,
             device=device,
             models_dir=models_dir.absolute(),
             profile=profile,
+            # Several children on one CPU share its cores.
+            threads=max(1, len(os.sched_getaffinity(0)) // on_cpu) if on_cpu > 1 else 0,
             log_level=log.getEffectiveLevel(),
             log_format=form(),
         )
+        self._setups = [replace(setup, device=each) for each in devices]
         self._on_change = on_change
         self._silence_limit = silence_limit
-        self._lock = threading.Lock()
-        self._stopping = threading.Event()
-        self._runs = RunTable()
-        # Guarded by the lock:
-        self._status = EngineStatus(state=EngineState.STOPPED)
-        self._thread: threading.Thread | None = None
-        self._child: Child | None = None
-        self._tokens: TokenCounter | None = None
-        self._most = 1
+        self._changed = threading.Condition()
+        # Guarded by the condition: who serves, who comes after them, who only ends what runs.
+        self._model = model
+        self._state: EngineState | None = EngineState.STOPPED  # STOPPED, UNLOADED; None: as the fleet's
+        self._fleet = self._new_fleet(model)
+        self._coming: Fleet | None = None
+        self._coming_model = ""
+        self._leaving: list[Fleet] = []
+        self._trouble: EngineStatus | None = None
+        self._wish = 0
+        self._told = EngineStatus(state=EngineState.STOPPED)
 
     def start(self) -> None:
-        with self._lock:
-            if self._thread is not None:
+        with self._changed:
+            if self._state is not EngineState.STOPPED:
                 return
-            self._stopping.clear()
-            self._thread = threading.Thread(target=self._supervise, name="engine-supervisor", daemon=True)
-            thread = self._thread
-        self._change(EngineStatus(state=EngineState.STARTING))
-        thread.start()
+            self._state = None
+            fleet = self._fleet
+        fleet.start()
 
     def stop(self, timeout: float) -> None:
-        deadline = time.monotonic() + timeout
-        with self._lock:
-            self._stopping.set()
-            child, thread = self._child, self._thread
+        with self._changed:
+            self._state, self._wish = EngineState.STOPPED, self._wish + 1
+            fleets = [self._fleet, *self._leaving, *filter(None, [self._coming])]
+            self._coming = None
         # First of all: whoever loses a run by this asks for the status, and it is no breakdown.
-        self._change(EngineStatus(state=EngineState.STOPPED))
-        if child is not None:
-            child.ask_to_stop()
-            child.end(timeout)
-        if thread is not None and thread is not threading.current_thread():
-            thread.join(max(LOST_GRACE, deadline - time.monotonic()))
-        with self._lock:
-            self._thread = None
-        self._change(EngineStatus(state=EngineState.STOPPED))
+        self._tell()
+        stoppers = [threading.Thread(target=fleet.stop, args=(timeout,), daemon=True) for fleet in fleets]
+        for stopper in stoppers:
+            stopper.start()
+        for stopper in stoppers:
+            stopper.join()
 
     def status(self) -> EngineStatus:
-        with self._lock:
-            return self._status
+        with self._changed:
+            state, fleet, coming, trouble = self._state, self._fleet, self._coming, self._trouble
+            model, coming_model = self._model, self._coming_model
+        if state is not None:
+            return EngineStatus(state=state, model=model if state is EngineState.UNLOADED else "")
+        status = fleet.status()
+        if coming is not None:
+            its = coming.status()
+            return replace(status, coming=its.model or coming_model, coming_state=its.state, progress=its.progress)
+        if trouble is not None and not status.reason:
+            return replace(status, reason=trouble.reason, params=trouble.params)
+        return status
 
     @property
     def child_pid(self) -> int | None:
-        """Process id of the child, None while there is none."""
-        with self._lock:
-            return None if self._child is None else self._child.pid
+        """Process id of the first child, None while there is none."""
+        return next(iter(self.child_pids), None)
+
+    @property
+    def child_pids(self) -> tuple[int, ...]:
+        return tuple(pid for slot in self._fleet.slots if (pid := slot.child_pid) is not None)
+
+    def load(self, model: str) -> None:
+        with self._changed:
+            if self._state is EngineState.STOPPED:
+                return
+            self._wish += 1
+            threading.Thread(target=self._switch, args=(model, self._wish), name="engine-switch", daemon=True).start()
+
+    def unload(self) -> None:
+        with self._changed:
+            if self._state is not None:
+                return
+            self._wish += 1
+            self._state, self._trouble = EngineState.UNLOADED, None
+            coming, self._coming = self._coming, None
+            old = self._fleet
+        self._tell()
+        if coming is not None:
+            coming.stop(LEAVE_SECONDS)
+        threading.Thread(target=self._see_off, args=(old,), name="engine-unload", daemon=True).start()
 
     def run(self, request: EngineRequest) -> Iterator[EngineEvent]:
         """As the port says; the run begins with the first `next`, and ends when the iterator is closed."""
-        run, child = self._begin(request)
-        try:
-            yield from run.events()
-        finally:
-            # Nobody reads on, so the child need not go on. After an orderly end the table knows the run no more.
-            if self._runs.forget(run):
-                child.send(wire.Cancel(run.run_id))
+        with self._changed:
+            if self._state is not None:
+                raise EngineLostError
+            fleet = self._fleet
+        yield from fleet.run(request)
 
     def has_room(self, running: Sequence[EngineRequest], request: EngineRequest) -> bool:
-        with self._lock:
-            return batching.has_room(running, request, self._most)
+        with self._changed:
+            fleet, leaving = self._fleet, [*self._leaving]
+        elsewhere = {each.job_id for old in leaving for slot in old.slots for each in slot.room().running}
+        return fleet.has_room([each for each in running if each.job_id not in elsewhere], request)
 
     def cancel(self, job_id: str) -> None:
-        with self._lock:
-            child = self._child
-        if child is not None:
-            for run_id in self._runs.of_job(job_id):
-                child.send(wire.Cancel(run_id))
+        with self._changed:
+            fleets = [self._fleet, *self._leaving]
+        for fleet in fleets:
+            fleet.cancel(job_id)
 
     def count_tokens(self, text: str) -> int | None:
-        with self._lock:
-            tokens = self._tokens
-        return None if tokens is None else tokens.count(text)
+        with self._changed:
+            fleet = self._fleet
+        return fleet.count_tokens(text)
 
-    def _begin(self, request: EngineRequest) -> tuple[Run, Child]:
-        with self._lock:
-            child = self._child
-            if child is None or self._stopping.is_set():
-                raise EngineLostError
-            run = self._runs.begin(request.job_id, request.width * request.height)
-        child.send(wire.Run(run.run_id, request))
-        return run, child
-
-    def _change(self, status: EngineStatus) -> None:
-        with self._lock:
-            ending = self._stopping.is_set() and status.state is not EngineState.STOPPED
-            if status == self._status or ending:
+    def _switch(self, model: str, wish: int) -> None:
+        """In a thread of its own, until the model serves, has failed, or something else was wished for."""
+        with self._changed:
+            serves = self._state is None and self._fleet.status().state is EngineState.READY
+            on_card = self._fleet.status().device.startswith("cuda")
+        if not serves:
+            self._replace(model, wish)
+            return
+        coming = self._new_fleet(model)
+        with self._changed:
+            if wish != self._wish:
                 return
-            self._status = status
-        if self._on_change is not None:
+            before, self._coming, self._coming_model, self._trouble = self._coming, coming, model, None
+        if before is not None:
+            before.stop(LEAVE_SECONDS)
+        coming.start()
+        # A card is the new model's alone; that it is whole is seen before the old one leaves.
+        state = self._wait(coming, CHECKED | ARRIVED if on_card else ARRIVED, wish)
+        if state is None:
+            coming.stop(LEAVE_SECONDS)
+        elif state is EngineState.READY:
+            self._take_over(coming, model, wish)
+        elif state is EngineState.FAILED and coming.status().reason != NO_MEMORY:
+            self._give_up(coming, wish)
+        else:
+            coming.stop(LEAVE_SECONDS)
+            self._exchange(model, wish)
+
+    def _exchange(self, model: str, wish: int) -> None:
+        """There is memory for one of them: the old one leaves first, and comes back if the new one fails."""
+        with self._changed:
+            former = self._model
+        self._replace(model, wish)
+        fleet = self._fleet
+        if self._wait(fleet, ARRIVED, wish) is EngineState.FAILED:
+            trouble = fleet.status()
+            log.error("The model %s cannot be loaded: %s is loaded again", model, former)
+            self._replace(former, wish, trouble)
+
+    def _replace(self, model: str, wish: int, trouble: EngineStatus | None = None) -> None:
+        """Whoever serves leaves before the new ones come."""
+        new = self._new_fleet(model)
+        with self._changed:
+            if wish != self._wish:
+                return
+            old, coming = self._fleet, self._coming
+            self._fleet, self._model, self._coming, self._trouble, self._state = new, model, None, trouble, None
+        self._tell()
+        if coming is not None:
+            coming.stop(LEAVE_SECONDS)
+        self._see_off(old)
+        with self._changed:
+            wanted = self._fleet is new and self._state is None
+        if wanted:
+            new.start()
+
+    def _take_over(self, coming: Fleet, model: str, wish: int) -> None:
+        with self._changed:
+            if wish != self._wish:
+                return
+            old, self._fleet, self._model, self._coming = self._fleet, coming, model, None
+        self._tell()
+        self._see_off(old)
+
+    def _give_up(self, coming: Fleet, wish: int) -> None:
+        """Whoever serves stays, and says why."""
+        with self._changed:
+            if wish == self._wish:
+                self._coming, self._trouble = None, coming.status()
+        self._tell()
+        coming.stop(LEAVE_SECONDS)
+
+    def _see_off(self, old: Fleet) -> None:
+        """What runs there ends there."""
+        with self._changed:
+            self._leaving.append(old)
+        old.leave()
+        old.stop(LEAVE_SECONDS)
+        with self._changed:
+            self._leaving.remove(old)
+        self._tell()
+
+    def _wait(self, fleet: Fleet, states: frozenset[EngineState], wish: int) -> EngineState | None:
+        """The first of these states that it reaches; None once something else is wished for."""
+        while True:
+            state = fleet.status().state
+            with self._changed:
+                if wish != self._wish:
+                    return None
+                if state in states:
+                    return state
+                self._changed.wait(1.0)
+
+    def _new_fleet(self, model: str) -> Fleet:
+        setups = [replace(setup, model=model) for setup in self._setups]
+        return Fleet(setups, self._tell, silence_limit=self._silence_limit)
+
+    def _tell(self) -> None:
+        status = self.status()
+        with self._changed:
+            self._changed.notify_all()
+            known, self._told = self._told, status
+        if self._on_change is not None and status != known:
             try:
                 self._on_change()
             except Exception as error:
-                name = type(error).__name__
-                log.error("The listener for engine changes failed: %s", name, exc_info=where(error))
-
-    def _supervise(self) -> None:
-        """Keep a child alive until `stop`, or until a failure that only a person can mend."""
-        pause = FIRST_PAUSE
-        while not self._stopping.is_set():
-            self._change(replace(self.status(), state=EngineState.STARTING, progress=None))
-            failure, was_ready = self._live()
-            if self._stopping.is_set():
-                break
-            log.error("The engine failed: %s %s", failure.reason, dict(failure.params))
-            # A child that has served is back in a moment: clicks are accepted and wait for it.
-            state = EngineState.STARTING if was_ready and failure.retry else EngineState.FAILED
-            now = replace(self.status(), state=state, progress=None)
-            self._change(replace(now, reason=failure.reason, params=failure.params))
-            # Only now: whoever lost a run and asks for the status must not read `ready`.
-            self._runs.lose_all()
-            pause = FIRST_PAUSE if was_ready else pause
-            self._stopping.wait(pause if failure.retry else None)
-            pause = min(2 * pause, LONGEST_PAUSE)
-        self._change(EngineStatus(state=EngineState.STOPPED))
-        self._runs.lose_all()
-
-    def _live(self) -> tuple[wire.LoadFailed, bool]:
-        """The life of one child: why it ended, and whether it was ever ready."""
-        try:
-            child = Child(self._setup)
-        except OSError as error:
-            return wire.LoadFailed("engine.child-lost", {"code": error.errno or 0}, retry=True), False
-        with self._lock:
-            self._child = child
-            grace = 0.0 if self._stopping.is_set() else LOST_GRACE
-        failure, was_ready = None, False
-        try:
-            if grace:
-                failure, was_ready = self._listen(child)
-        except Exception as error:
-            name = type(error).__name__
-            log.error("The engine child said something strange: %s", name, exc_info=where(error))
-        with self._lock:
-            self._child = None
-            # In one go with the line above: nobody may find the engine ready and no child to run in.
-            if self._status.state is EngineState.READY:
-                self._status = replace(self._status, state=EngineState.STARTING)
-        code = child.end(grace)
-        child.close()
-        return failure or wire.LoadFailed("engine.child-lost", {"code": code}, retry=True), was_ready
-
-    def _listen(self, child: Child) -> tuple[wire.LoadFailed | None, bool]:
-        """Take in all that the child says until it is gone or hangs."""
-        failure: wire.LoadFailed | None = None
-        was_ready = False
-        heard = time.monotonic()
-        while True:
-            try:
-                message = child.receive(POLL)
-            except EOFError:
-                return failure, was_ready
-            if message is None:
-                if (limit := self._exceeded(heard)) is not None:
-                    return wire.LoadFailed("engine.hung", {"seconds": round(limit)}, retry=True), was_ready
-                continue
-            heard = time.monotonic()
-            match message:
-                case wire.Happened():
-                    self._runs.happened(message)
-                case wire.RunDone() | wire.RunCancelled() | wire.RunFailed():
-                    self._runs.ended(message)
-                case wire.LoadFailed():
-                    failure = message  # the child ends now
-                case _:
-                    was_ready = was_ready or isinstance(message, wire.Ready)
-                    self._follow(message)
-
-    def _exceeded(self, heard: float) -> float | None:
-        """The limit of silence in seconds, if a run is in flight and the child was last `heard` longer ago."""
-        status = self.status()
-        unmeasured = CUDA_SILENCE if status.device.startswith("cuda") else CPU_SILENCE
-        limit = self._silence_limit or self._runs.patience() or unmeasured
-        begun = self._runs.last_begun()
-        if begun is None or status.state is not EngineState.READY:
-            return None
-        return limit if time.monotonic() - max(heard, begun) > limit else None
-
-    def _follow(self, message: wire.Chosen | wire.Downloading | wire.Loading | wire.Warming | wire.Ready) -> None:
-        """The way from a bare process to a loaded model, as status."""
-        status = self.status()
-        match message:
-            case wire.Chosen(model=model, device=device, demo=demo):
-                log.info("Model %s on %s", model, device)
-                self._change(replace(status, model=model, device=device, demo=demo, facts={}))
-            case wire.Downloading(fraction=fraction):
-                percent = int(100 * (fraction or 0.0))
-                if percent // TOLD_EVERY != int(100 * (status.progress or 0.0)) // TOLD_EVERY:
-                    log.info("Downloading the model: %d %%", percent)
-                self._change(replace(status, state=EngineState.DOWNLOADING, progress=fraction))
-            case wire.Loading(folder=folder):
-                log.info("Loading the model")
-                self._change(replace(status, state=EngineState.LOADING, progress=None))
-                self._learn_tokens(folder)
-            case wire.Warming(fraction=fraction):
-                self._change(replace(status, state=EngineState.WARMING, progress=fraction))
-            case wire.Ready(most=most, facts=facts, notice=notice, params=params):
-                with self._lock:
-                    self._most = most
-                if status.state is not EngineState.READY:
-                    log.info("The model is ready")
-                ready = replace(status, state=EngineState.READY, progress=None, reason="", params={}, facts=facts)
-                self._change(replace(ready, notice=notice, notice_params=params))
-
-    def _learn_tokens(self, folder: Path) -> None:
-        try:
-            tokens = TokenCounter(folder)
-        except (OSError, ValueError):
-            log.warning("No tokenizer in %s: prompts are counted by the engine child alone", folder.name)
-            return
-        with self._lock:
-            self._tokens = tokens
+                log.error("The listener for engine changes failed: %s", type(error).__name__, exc_info=where(error))

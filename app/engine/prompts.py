@@ -1,5 +1,6 @@
 """Prompts as the tokenizer may see them, and how many tokens they are; without torch, for the parent."""
 
+import logging
 from pathlib import Path
 
 from tokenizers import Tokenizer
@@ -13,6 +14,9 @@ def encodable(prompt: str) -> str:
     Callers have refused or removed both already; here it costs nothing and keeps the chat template whole.
     """
     return engine_text(prompt.encode("utf-8", "ignore").decode("utf-8"))
+
+
+log = logging.getLogger(__name__)
 
 
 class TokenCounter:
@@ -31,3 +35,12 @@ class TokenCounter:
     def count(self, prompt: str) -> int:
         """Tokens of the prompt alone, without the chat template around it."""
         return len(self._tokenizer.encode(encodable(prompt), add_special_tokens=False).ids)
+
+
+def counter_of(folder: Path) -> TokenCounter | None:
+    """None where the folder has no readable tokenizer."""
+    try:
+        return TokenCounter(folder)
+    except (OSError, ValueError):
+        log.warning("No tokenizer in %s: prompts are counted by the engine child alone", folder.name)
+        return None

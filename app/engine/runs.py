@@ -4,10 +4,11 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from queue import SimpleQueue
 from typing import Final
 
-from app.domain.ports import EngineCancelledError, EngineEvent, EngineLostError, EngineRunError
+from app.domain.ports import EngineCancelledError, EngineEvent, EngineLostError, EngineRequest, EngineRunError
 from app.engine import wire
 
 LEAST_PATIENCE: Final = 120.0
@@ -20,12 +21,13 @@ class _Lost:
 
 
 class Run:
-    """One run: its id on the wire, its job, how many pixels a picture has, and its unread events."""
+    """One run: its id on the wire, its request, how many pixels a picture has, and its unread events."""
 
-    def __init__(self, run_id: int, job_id: str, pixels: int, begun: float) -> None:
+    def __init__(self, run_id: int, request: EngineRequest, begun: float) -> None:
         self.run_id = run_id
-        self.job_id = job_id
-        self.pixels = pixels
+        # Without the files it begins with, which are large and the child's.
+        self.request = replace(request, image=None, mask=None)
+        self.pixels = request.width * request.height
         self.begun = self.heard = begun
         self._inbox: SimpleQueue[EngineEvent | wire.RunEnd | _Lost] = SimpleQueue()
 
@@ -55,12 +57,13 @@ class RunTable:
         self._now = now
         self._ids = itertools.count(1)
         self._lock = threading.Lock()
+        self._empty = threading.Condition(self._lock)
         self._runs: dict[int, Run] = {}
         # Seconds a pixel of the longest silence after which a run went on.
         self._slowest = 0.0
 
-    def begin(self, job_id: str, pixels: int) -> Run:
-        run = Run(next(self._ids), job_id, pixels, self._now())
+    def begin(self, request: EngineRequest) -> Run:
+        run = Run(next(self._ids), request, self._now())
         with self._lock:
             self._runs[run.run_id] = run
         return run
@@ -77,24 +80,34 @@ class RunTable:
 
     def ended(self, message: wire.RunEnd) -> None:
         with self._lock:
-            run = self._runs.pop(message.run_id, None)
+            run = self._take(message.run_id)
         if run is not None:
             run.put(message)
 
     def forget(self, run: Run) -> bool:
         """Nobody reads this run any more; answers whether it was still in flight."""
         with self._lock:
-            return self._runs.pop(run.run_id, None) is not None
+            return self._take(run.run_id) is not None
 
     def lose_all(self) -> None:
         with self._lock:
             lost, self._runs = self._runs, {}
+            self._empty.notify_all()
         for run in lost.values():
             run.put(_Lost())
 
+    def requests(self) -> tuple[EngineRequest, ...]:
+        """Of the runs in flight, oldest first."""
+        with self._lock:
+            return tuple(run.request for run in self._runs.values())
+
+    def wait_until_empty(self) -> None:
+        with self._empty:
+            self._empty.wait_for(lambda: not self._runs)
+
     def of_job(self, job_id: str) -> list[int]:
         with self._lock:
-            return [run.run_id for run in self._runs.values() if run.job_id == job_id]
+            return [run.run_id for run in self._runs.values() if run.request.job_id == job_id]
 
     def patience(self) -> float | None:
         """Seconds of silence that are still believed, after what was seen so far; None before anything was."""
@@ -106,3 +119,10 @@ class RunTable:
         """When the youngest run in flight began (`time.monotonic`), None without one."""
         with self._lock:
             return max((run.begun for run in self._runs.values()), default=None)
+
+    def _take(self, run_id: int) -> Run | None:
+        """Under the lock."""
+        run = self._runs.pop(run_id, None)
+        if not self._runs:
+            self._empty.notify_all()
+        return run

@@ -11,7 +11,7 @@ from app.domain.ports import EngineEvent, EngineRequest
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
     """The child's first message: what to load and where, and how to log; `log_level` is a number of `logging`, all else
-    as the flags, `hub_endpoint` empty for the library's own choice."""
+    as the flags, `hub_endpoint` empty for the library's own choice. `threads` 0: as many as torch takes by itself."""
 
     model: str
     source: str
@@ -19,6 +19,7 @@ class Setup:
     device: str
     models_dir: Path
     profile: str
+    threads: int
     log_level: int
     log_format: str
 
@@ -46,11 +47,12 @@ ToChild = Setup | Run | Cancel | Stop
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chosen:
-    """Which model it will be, on which device."""
+    """Which model it will be, on which device, and how many `cards` there are besides a CPU."""
 
     model: str
     device: str
     demo: bool
+    cards: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,14 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
+class Memory:
+    """Bytes of the device that are in use and that there are; of a CPU, this process's and the computer's."""
+
+    used: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class LoadFailed:
     """There will be no pipeline, and the child ends. `retry`: another try may succeed without a person's help."""
 
@@ -123,4 +133,4 @@ class RunFailed:
 
 
 RunEnd = RunDone | RunCancelled | RunFailed
-FromChild = Chosen | Downloading | Loading | Warming | Ready | LoadFailed | Happened | RunEnd
+FromChild = Chosen | Downloading | Loading | Warming | Ready | Memory | LoadFailed | Happened | RunEnd

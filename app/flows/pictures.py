@@ -50,6 +50,7 @@ def request_of(job: Job, made: Collection[int] = ()) -> EngineRequest:
         guidance_scale=job.guidance_scale,
         pictures=tuple(PictureOrder(index=index, seed=picture_seed(job.seed, index)) for index in missing),
         exact=job.exact,
+        alone=job.losses > 0,
         strength=job.strength,
         loras=job.loras,
     )
@@ -57,7 +58,7 @@ def request_of(job: Job, made: Collection[int] = ()) -> EngineRequest:
 
 def one_of(request: EngineRequest) -> EngineRequest:
     """The least that would be like it."""
-    return replace(request, pictures=request.pictures[:1])
+    return replace(request, job_id="", alone=False, exact=False, pictures=request.pictures[:1])
 
 
 def recipe_of(studio: Studio, job: Job, index: int) -> PictureRecipe:

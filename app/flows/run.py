@@ -47,15 +47,14 @@ def claim(studio: Studio, at_engine: Sequence[Job] = ()) -> Job | None:
     """The next job, now running; None when the queue is empty or paused, or when that job has to wait for those that
     are at the engine.
 
-    A job under which the engine was lost shares it with nobody: should it be the cause, it costs no others a try.
+    A job under which a child was lost shares one with nobody: should it be the cause, it costs no others a try.
     """
     requests = [request_of(job) for job in at_engine]
-    suspect = any(job.losses for job in at_engine)
-    if suspect or (requests and not studio.engine.has_room(requests, one_of(requests[0]))):
+    if requests and not any(studio.engine.has_room(requests, one_of(request)) for request in requests):
         return None
 
     def fits(job: Job) -> bool:
-        return not requests or (not job.losses and studio.engine.has_room(requests, request_of(job)))
+        return not requests or studio.engine.has_room(requests, request_of(job))
 
     # SQLite has one writer at a time: there a queue without anything to begin is only read.
     if (requests or studio.alone) and not studio.store.read(lambda tx: _is_open(tx) and is_next(tx, fits)):

@@ -27,6 +27,12 @@ class InstantEngine:
     def stop(self, timeout: float) -> None:
         """Nothing to stop."""
 
+    def load(self, model: str) -> None:
+        """There is but one."""
+
+    def unload(self) -> None:
+        """It takes no memory."""
+
     def status(self) -> EngineStatus:
         return EngineStatus(state=EngineState.READY, model="bench")
 

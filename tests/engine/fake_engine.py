@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from PIL import Image
 
-from app.domain.generation import MAX_PROMPT_TOKENS, engine_text
+from app.domain.generation import MAX_PROMPT_TOKENS, MAX_SIDE, engine_text
 from app.domain.ports import (
     EngineCancelledError,
     EngineEvent,
@@ -26,7 +26,7 @@ from app.domain.ports import (
     SlotStatus,
     StepDone,
 )
-from app.engine.core import batching
+from app.engine import placing
 from app.storage.thumbnails import thumbnail
 
 FACTS = {"model": "fake", "revision": "0", "dtype": "none", "device": "fake", "torch": "0", "diffusers": "0"}
@@ -39,7 +39,8 @@ class FakeEngine:
 
     `step_delay` seconds pass in each step; with `ready=False` it stays loading until `become_ready`.
     `die`, `fail_next`, `hang`, `note` and `break_down` make trouble; `hold` and `let` end steps one by one. `requests`
-    lists what was asked for. Runs wait for each other unless `most` pictures may share a step. With `previews`, each
+    lists what was asked for. Runs wait for each other unless `most` pictures may share a step, or
+    there are several `slots`. With `previews`, each
     step but the last of a picture shows one. `loads` lists what was to be loaded, "" for unload; a model comes at once,
     or with `comes_slowly` when `arrive` says so, and fails with `load_fails` as its reason.
     """
@@ -49,7 +50,7 @@ class FakeEngine:
     ) -> None:
         self.step_delay = step_delay
         self.previews = False
-        self.most = 1
+        self.most = self.slots = 1
         self.facts = FACTS
         self.requests: list[EngineRequest] = []
         self.loads: list[str] = []
@@ -106,7 +107,7 @@ class FakeEngine:
             self._running.add(request.job_id)
         self.requests.append(request)
         try:
-            with contextlib.nullcontext() if self.most > 1 else self._turn:
+            with contextlib.nullcontext() if self.most > 1 or self.slots > 1 else self._turn:
                 yield from self._pictures(request, life)
         finally:
             with self._changed:
@@ -114,7 +115,8 @@ class FakeEngine:
                 self._cancelled.discard(request.job_id)
 
     def has_room(self, running: Sequence[EngineRequest], request: EngineRequest) -> bool:
-        return batching.has_room(running, request, self.most)
+        rooms = placing.with_all([placing.Room(most=self.most, largest_side=MAX_SIDE)] * self.slots, running)
+        return placing.place(rooms, request) is not None
 
     def cancel(self, job_id: str) -> None:
         with self._changed:

@@ -254,7 +254,7 @@ class ScriptedChild:
 def test_warming_is_told_and_what_memory_taught_lowers_what_shares_a_step(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.engine.local.Child", ScriptedChild)
+    monkeypatch.setattr("app.engine.slot.Child", ScriptedChild)
     seen: list[EngineStatus] = []
     engine: LocalEngine = make("demo", on_change=lambda: seen.append(engine.status()))
     engine.start()

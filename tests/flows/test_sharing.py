@@ -81,3 +81,16 @@ def test_jobs_that_run_beside_each_other_are_each_charged_and_kept(roomy: Buildi
     for person, click in zip(people, clicks, strict=True):
         assert get_job(roomy.studio, person, click.id, ORIGIN).job.state is JobState.SUCCEEDED
         assert roomy.quota(person) == (1, 0)
+
+
+def test_two_children_have_a_job_each_and_the_third_in_line_waits_for_one_of_them(light: Building) -> None:
+    light.engine.slots = 2
+    mei, li = light.person("mei"), light.person("li")
+    clicks = [light.click(mei), light.click(li, width=512), light.click(mei, height=512)]
+    claimed: list[Job] = []
+    while (job := run.claim(light.studio, claimed)) is not None:
+        claimed.append(job)
+    assert {job.id for job in claimed} == {clicks[0].id, clicks[1].id}
+    third = run.claim(light.studio, claimed[1:])
+    assert third is not None
+    assert third.id == clicks[2].id

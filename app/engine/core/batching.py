@@ -38,7 +38,7 @@ def has_room(running: Sequence[EngineRequest], request: EngineRequest, most: int
     """Whether all of them may be at work together; how long their captions are is known to the child alone."""
     together = [*running, request]
     alike = {(each.width, each.height, each.guidance_scale > 0, each.loras) for each in together}
-    if len(alike) > 1 or any(each.exact for each in together):
+    if len(alike) > 1 or any(each.exact or each.alone for each in together):
         return False
     return sum(len(each.pictures) for each in together) <= largest_batch(request.width, request.height, most)
 

@@ -26,7 +26,7 @@ def pick_device(wanted: str) -> Device:
 
     On a CPU torch keeps its own number of threads, one a physical core. Raises LoadError `engine.no-cuda`.
     """
-    available = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    available = cards()
     if wanted == "cpu" or (wanted == "auto" and not available):
         return Device("cpu", "cpu", torch.float32)
     number = int(wanted.partition(":")[2] or 0)
@@ -35,6 +35,16 @@ def pick_device(wanted: str) -> Device:
     card = _card(number)
     name = f"cuda:{number}"
     return Device(name, f"{name} {card.name}", getattr(torch, card.dtype))
+
+
+def cards() -> int:
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
+def set_threads(threads: int) -> None:
+    """0 leaves it to torch, which takes one a physical core: right for a child alone on a CPU."""
+    if threads:
+        torch.set_num_threads(threads)
 
 
 def describe(device: Device) -> Card:

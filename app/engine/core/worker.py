@@ -3,6 +3,8 @@
 import logging
 import os
 import threading
+import time
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Final, NoReturn, cast
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+MEMORY_EVERY: Final = 2.0
 STOPPED: Final = 0
 ORPHANED: Final = 3
 FAILED: Final = 1
@@ -33,6 +36,8 @@ class Worker:
         self._cancelled: set[int] = set()
         self._stopping = threading.Event()
         self._working = threading.Event()
+        self._memory: Callable[[], wire.Memory] | None = None
+        self._memory_told = -MEMORY_EVERY
 
     def serve(self, setup: wire.Setup) -> NoReturn:
         """Load, then run what is ordered. Never returns: there is nothing that is worth an orderly teardown."""
@@ -50,6 +55,7 @@ class Worker:
         self._say(ready)
         while True:
             try:
+                self._tell_memory()
                 self._take_in(painter)
                 painter.advance(self._is_cancelled)
             except Exception as error:
@@ -80,14 +86,18 @@ class Worker:
 
     def _load(self, setup: wire.Setup) -> "tuple[Painter, wire.Ready]":
         # Here and not above: these import torch, and the parent must be heard meanwhile.
-        from app.engine.core.devices import pick_device  # noqa: PLC0415
+        from app.engine.core.devices import cards, pick_device, set_threads  # noqa: PLC0415
         from app.engine.core.download import download  # noqa: PLC0415
         from app.engine.core.hubs import hub_named  # noqa: PLC0415
+        from app.engine.core.memory import in_use  # noqa: PLC0415
         from app.engine.core.models import choose  # noqa: PLC0415
 
         device = pick_device(CPU if setup.profile == CPU else setup.device)
         choice = choose(setup.model, setup.models_dir, cuda=device.is_cuda)
-        self._say(wire.Chosen(model=choice.name, device=device.name, demo=choice.is_demo))
+        self._memory = lambda: wire.Memory(*in_use(device))
+        set_threads(setup.threads)
+        seen = cards() if device.is_cuda else 1
+        self._say(wire.Chosen(model=choice.name, device=device.name, demo=choice.is_demo, cards=seen))
         if choice.repo is not None:
             hub = hub_named(setup.source, setup.hub_endpoint)
             download(hub, choice.repo, choice.folder, lambda fraction: self._say(wire.Downloading(fraction)))
@@ -108,6 +118,13 @@ class Worker:
             self._cancelled -= {run_id for run_id in self._cancelled.copy() if run_id < order.run_id}
         while not self._orders.empty():
             painter.take_in(self._orders.get())
+
+    def _tell_memory(self) -> None:
+        """Now and then, between steps."""
+        now = time.monotonic()
+        if self._memory is not None and now >= self._memory_told + MEMORY_EVERY:
+            self._memory_told = now
+            self._say(self._memory())
 
     def _is_cancelled(self, run_id: int) -> bool:
         return run_id in self._cancelled
