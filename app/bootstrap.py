@@ -128,25 +128,7 @@ def build(settings: Settings, *, engine: Engine | None = None) -> House:
         raise ConfigurationError("database_url: this is not a SQLite, PostgreSQL or MySQL/MariaDB address") from None
     on_sqlite = is_sqlite(database)
     changed = Signal()
-    idle, longest = spans(settings.session_idle), spans(settings.session_lifetime)
-    studio = Studio(
-        store=Store(database),
-        engine=engine or _local_engine(settings, changed),
-        shelf=ModelShelf(settings.models_dir),
-        vault=FileVault(settings.outputs_dir, settings.data_dir / "thumbnails", settings.data_dir / "strays"),
-        uploads=FileUploads(settings.data_dir / "uploads"),
-        loras=LoraFolder(settings.models_dir),
-        results=_results(settings),
-        results_shared=settings.result_cache_shared,
-        results_charged=settings.result_cache_charge == "full",
-        clock=SystemClock(),
-        initial_password=InitialPasswordFile(settings.data_dir / "initial-admin-password"),
-        zone=settings.zone,
-        lifetimes={role: Lifetime(idle[role], longest[role]) for role in Role},
-        rates=_rates(settings),
-        alone=on_sqlite,
-        wake=changed.wake,
-    )
+    studio = _studio(settings, database, changed, engine)
     leadership = FileLeadership(settings.data_dir / "atelier.lock") if on_sqlite else DatabaseLeadership(database)
     watcher, recalled = Watcher(studio), Recall(studio)
 
@@ -175,6 +157,28 @@ def build(settings: Settings, *, engine: Engine | None = None) -> House:
         database=database,
         single_server=on_sqlite,
         signals=signals,
+    )
+
+
+def _studio(settings: Settings, database: Database, changed: Signal, engine: Engine | None) -> Studio:
+    idle, longest = spans(settings.session_idle), spans(settings.session_lifetime)
+    return Studio(
+        store=Store(database),
+        engine=engine or _local_engine(settings, changed),
+        shelf=ModelShelf(settings.models_dir),
+        vault=FileVault(settings.outputs_dir, settings.data_dir / "thumbnails", settings.data_dir / "strays"),
+        uploads=FileUploads(settings.data_dir / "uploads"),
+        loras=LoraFolder(settings.models_dir),
+        results=_results(settings),
+        results_shared=settings.result_cache_shared,
+        results_charged=settings.result_cache_charge == "full",
+        clock=SystemClock(),
+        initial_password=InitialPasswordFile(settings.data_dir / "initial-admin-password"),
+        zone=settings.zone,
+        lifetimes={role: Lifetime(idle[role], longest[role]) for role in Role},
+        rates=_rates(settings),
+        alone=is_sqlite(database),
+        wake=changed.wake,
     )
 
 

@@ -185,6 +185,7 @@ def test_the_engine_child_logs_in_the_form_of_its_parent(
         device="cuda:?",
         models_dir=tmp_path,
         profile="auto",
+        threads=0,
         log_level=10,
         log_format=form,
     )

@@ -65,7 +65,7 @@ def _text(layers: int | None) -> Qwen3Config:
     shorter = copy.deepcopy(TEXT)
     if layers is not None:
         shorter.num_hidden_layers = layers + 1
-        shorter.layer_types = shorter.layer_types[: layers + 1]
+        shorter.layer_types = (shorter.layer_types or [])[: layers + 1]
     return shorter
 
 

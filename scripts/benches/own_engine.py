@@ -76,6 +76,8 @@ class OwnEngine:
                 del self._unsettled[run_id]
             case wire.RunFailed(code=code):
                 raise SystemExit(f"the engine failed: {code}")
+            case _:
+                pass
 
     def _keep(self, request: EngineRequest, made: PictureMade) -> StoredPicture:
         return keep(self._vault, request, made)

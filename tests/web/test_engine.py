@@ -131,13 +131,13 @@ def test_everybody_is_told_what_the_engine_is_doing_and_administrators_why(live:
             assert bool(notices) is (state is not EngineState.READY), state
     assert told(live, state=EngineState.WARMING)[0][0] == "loading"
     assert told(live, state=EngineState.UNLOADED)[0][0] == "failed"
-    failed = {"state": EngineState.FAILED, **REASON}
+    failed: dict[str, Any] = {"state": EngineState.FAILED, **REASON}
     assert "/x.gguf" in told(live, **failed)[0][1]
     assert "/x.gguf" not in told(live, to_admin=False, **failed)[0][1]
 
 
 def test_a_model_on_its_way_is_told_beside_the_one_that_serves(live: Live) -> None:
-    coming = {"coming": "hub:acme/b", "coming_state": EngineState.DOWNLOADING, "progress": 0.34}
+    coming: dict[str, Any] = {"coming": "hub:acme/b", "coming_state": EngineState.DOWNLOADING, "progress": 0.34}
     kind, text = told(live, state=EngineState.READY, model="a", **coming)[0]
     assert (kind, "acme/b is on its way: downloading (34 %)" in text) == ("loading", True)
     assert "hub:" not in text

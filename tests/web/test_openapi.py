@@ -172,14 +172,7 @@ def test_every_success_is_seen_and_is_as_described(tmp_path: Path) -> None:
         (server.outputs.parent / "models" / "loras").mkdir()
         (server.outputs.parent / "models" / "loras" / "ink.safetensors").write_bytes(b"")
         assert ask(boss, "GET", "/loras")["items"]
-        ask(boss, "PATCH", "/admin/users/{username}", json={"quota_daily": 7})
-        assert ask(boss, "POST", "/admin/users/{username}/quota", json={"amount": 5, "reason": "b"})["daily"] == 12
-        assert ask(boss, "GET", "/admin/users/{username}/quota")["items"]
-        ask(boss, "GET", "/admin/roles")
-        where["role"] = "guest"
-        ask(boss, "PATCH", "/admin/roles/{role}", json={"weight": 2})
-        ask(boss, "PATCH", "/admin/departments", json={"department": "Design", "budget_monthly": 100})
-        assert ask(boss, "GET", "/admin/departments")["items"]
+        steer(lambda method, path, **sent: ask(boss, method, path, **sent), where)
         ask(boss, "POST", "/admin/queue/drain")
         ask(boss, "GET", "/openapi.json")
     promised = {
@@ -189,6 +182,21 @@ def test_every_success_is_seen_and_is_as_described(tmp_path: Path) -> None:
         if status.startswith("2")
     }
     assert seen == promised
+
+
+def steer(ask: Callable[..., Any], where: dict[str, str]) -> None:
+    """Accounts, limits and the engine, as an administrator changes them."""
+    ask("PATCH", "/admin/users/{username}", json={"quota_daily": 7})
+    assert ask("POST", "/admin/users/{username}/quota", json={"amount": 5, "reason": "b"})["daily"] == 12
+    assert ask("GET", "/admin/users/{username}/quota")["items"]
+    ask("GET", "/admin/roles")
+    where["role"] = "guest"
+    ask("PATCH", "/admin/roles/{role}", json={"weight": 2})
+    ask("PATCH", "/admin/departments", json={"department": "Design", "budget_monthly": 100})
+    assert ask("GET", "/admin/departments")["items"]
+    assert ask("GET", "/admin/engine")["models"]
+    ask("POST", "/admin/engine/load", json={"model": "demo"})
+    ask("POST", "/admin/engine/unload")
 
 
 def previewed(server: Live, script: httpx.Client) -> httpx.Response:

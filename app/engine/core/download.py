@@ -77,6 +77,7 @@ def _needed(repo: str, listing: Listing) -> dict[str, HubFile]:
 def _fetch(hub: Hub, repo: str, listing: Listing, wanted: dict[str, HubFile], partial: Path) -> dict[str, str]:
     """All files as the hub lists them; their SHA-256. What is not as it should be is removed and fetched once more."""
     checksums: dict[str, str] = {}
+    wrong = wanted.keys() - checksums.keys()
     for _ in range(ROUNDS):
         hub.fetch(repo, listing, list(wanted), partial)
         for name, file in wanted.items():
@@ -87,7 +88,8 @@ def _fetch(hub: Hub, repo: str, listing: Listing, wanted: dict[str, HubFile], pa
             else:
                 log.warning("%s is not what %s lists: removed", name, hub.name)
                 (partial / name).unlink()
-        if not (wrong := wanted.keys() - checksums.keys()):
+        wrong = wanted.keys() - checksums.keys()
+        if not wrong:
             return checksums
     raise LoadError("engine.wrong-file", file=min(wrong), source=hub.name)
 

@@ -78,7 +78,7 @@ class HuggingFace:
         """Not `hf_hub_download`: since 2.0 that throws away what it has of a file when it is interrupted."""
         from huggingface_hub import hf_hub_url  # noqa: PLC0415
         from huggingface_hub.file_download import http_get  # noqa: PLC0415
-        from huggingface_hub.utils import build_hf_headers  # noqa: PLC0415
+        from huggingface_hub.utils._headers import build_hf_headers  # noqa: PLC0415
 
         size = listing.files[name].size
         part = target.with_name(target.name + PART)

@@ -21,6 +21,7 @@ from app.engine.core.models import Choice
 from app.engine.core.placement import Stage
 from app.engine.core.profiles import Placement, Profile, Rounding
 from app.engine.core.untyped import ZImagePipeline
+from app.engine.loras import LoraFolder
 from tests.engine.core.painting import Easel, octets_of
 from tests.engine.test_contract import REQUEST
 
@@ -149,7 +150,8 @@ def test_a_model_that_does_not_fit_is_loaded_with_the_next_lower_profile(
     described = profiles.Card("NVIDIA H100", (9, 0), 85 * 10**9, 80 * 10**9)
     tried: list[str] = []
 
-    def load(folder: Path, _: object, profile: Profile) -> ZImagePipeline:
+    def load(folder: Path, _: object, profile: Profile, weights: object) -> ZImagePipeline:
+        assert weights is None
         tried.append(profile.name)
         if len(tried) < 3:
             raise LoadError("engine.out-of-memory", retry=True, device="cuda:0")
@@ -158,7 +160,7 @@ def test_a_model_that_does_not_fit_is_loaded_with_the_next_lower_profile(
     monkeypatch.setattr(furnish_module, "describe", lambda _: described)
     monkeypatch.setattr(furnish_module, "load_pipeline", load)
     said: list[wire.FromChild] = []
-    painter, ready = furnish(Choice("demo", demo), pick_device("cpu"), "auto", said.append)
+    painter, ready = furnish(Choice("demo", demo), pick_device("cpu"), "auto", LoraFolder(demo.parent), said.append)
     assert tried == ["24gb", "16gb", "8gb"]
     assert (ready.profile, ready.notice, ready.params["profile"]) == ("8gb", "engine.profile-lowered", "8gb")
     assert painter.tuned.profile.placement is Placement.BY_BLOCK
@@ -170,6 +172,6 @@ def test_each_usual_size_is_made_before_ready_and_the_parent_hears_how_far(
     warm = replace(PLAIN, warm=((256, 256), (256, 384)))
     monkeypatch.setattr(profiles, "choose", lambda *_: (warm, "torchao"))
     said: list[wire.FromChild] = []
-    _, ready = furnish(Choice("demo", demo), pick_device("cpu"), "24gb-fp8", said.append)
+    _, ready = furnish(Choice("demo", demo), pick_device("cpu"), "24gb-fp8", LoraFolder(demo.parent), said.append)
     assert said == [wire.Warming(0), wire.Warming(0.5)]
     assert (ready.notice, ready.params["lacking"]) == ("engine.profile-lacks", "torchao")
