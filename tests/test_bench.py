@@ -98,6 +98,12 @@ def test_the_engine_runs_beside_a_plain_pipeline_loop() -> None:
     assert rows[0].split()[:2] == ["256", "1"]
 
 
+def test_two_children_are_compared_with_one() -> None:
+    document = json.loads(bench("slots", "--side", "256", "--jobs", "2", "--json"))
+    assert [row["children"] for row in document["rows"]] == [1, 2]
+    assert document["ratio"] == pytest.approx(document["rows"][0]["seconds"] / document["rows"][1]["seconds"])
+
+
 def test_each_lever_is_measured_alone_beside_the_plain_pipeline() -> None:
     words = ["--sizes", "256", "--rounds", "1", "--device", "cpu"]
     document = json.loads(bench("levers", *words, "--levers", "channels-last", "cudnn-attention", "--json"))
