@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 
@@ -14,8 +15,9 @@ from app.engine.core.levers import tune
 from app.engine.core.loader import load_pipeline
 from app.engine.core.models import Choice
 from app.engine.core.painter import Painter
-from app.engine.core.profiles import Profile
+from app.engine.core.profiles import Profile, Rounding, Weights
 from app.engine.core.warming import warm_up
+from app.engine.core.weights import GGUF
 from app.engine.loras import LoraFolder
 
 log = logging.getLogger(__name__)
@@ -31,7 +33,7 @@ def furnish(
     Raises LoadError.
     """
     card = describe(device)
-    weights = profiles.DEMO if choice.is_demo else profiles.TURBO
+    weights = _weights(choice)
     profile, lacking = profiles.choose(wanted, card, weights)
     notice, params = "", {}
     if lacking:
@@ -54,9 +56,23 @@ def furnish(
         memory.free()
 
 
+def _weights(choice: Choice) -> Weights:
+    """Of a packed transformer, what it takes as it is."""
+    known = profiles.DEMO if choice.is_demo else profiles.TURBO
+    if choice.weights is None or not _is_packed(choice):
+        return known
+    return replace(known, transformer=choice.weights.stat().st_size)
+
+
+def _is_packed(choice: Choice) -> bool:
+    return choice.weights is not None and choice.weights.suffix.lower() == GGUF
+
+
 def _painter(
     choice: Choice, device: Device, profile: Profile, loras: LoraFolder, say: Callable[[wire.FromChild], None]
 ) -> Painter:
+    if _is_packed(choice):  # rounded already, and in a way that no lever knows
+        profile = replace(profile, rounding=Rounding.NONE)
     pipeline = load_pipeline(choice.folder, device, profile, choice.weights)
     try:
         tuned = tune(pipeline, device.name, profile)
