@@ -145,11 +145,7 @@ class LocalEngine:
 
     def run(self, request: EngineRequest) -> Iterator[EngineEvent]:
         """As the port says; the run begins with the first `next`, and ends when the iterator is closed."""
-        with self._changed:
-            if self._state is not None:
-                raise EngineLostError
-            fleet = self._fleet
-        yield from fleet.run(request)
+        yield from self._begin(request)
 
     def has_room(self, running: Sequence[EngineRequest], request: EngineRequest) -> bool:
         with self._changed:
@@ -167,6 +163,20 @@ class LocalEngine:
         with self._changed:
             fleet = self._fleet
         return fleet.count_tokens(text)
+
+    def _begin(self, request: EngineRequest) -> Iterator[EngineEvent]:
+        while True:
+            with self._changed:
+                if self._state is not None:
+                    raise EngineLostError
+                fleet = self._fleet
+            try:
+                return fleet.run(request)
+            except EngineLostError:
+                with self._changed:
+                    if self._fleet is fleet:
+                        raise
+                # It has left in this very moment, and its successors are there.
 
     def _switch(self, model: str, wish: int) -> None:
         """In a thread of its own, until the model serves, has failed, or something else was wished for."""

@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 ENGINE_LOST: Final = "engine-lost"
 INTERNAL_ERROR: Final = "internal-error"
+MEANT_TO_END: Final = frozenset({EngineState.STOPPED, EngineState.UNLOADED})
 OUT_OF_MEMORY: Final = "out-of-memory"
 # Without news for so long, a running job is taken for given up; only other processes ask.
 LEASE: Final = timedelta(seconds=15)
@@ -107,7 +108,7 @@ def _run_to_its_end(studio: Studio, job: Job, make: Callable[[], None]) -> None:
         # Whoever cancelled has ended the job already; this only catches an engine that gave up by itself.
         end(studio, job, JobState.CANCELLED)
     except EngineLostError:
-        hand_back(studio, job, lost=studio.engine.status().state is not EngineState.STOPPED)
+        hand_back(studio, job, lost=studio.engine.status().state not in MEANT_TO_END)
     except (EngineRunError, PictureNotKeptError) as error:
         log.warning("job %s failed: %s", job.id, error.code)
         end(studio, job, JobState.FAILED, error.code)
