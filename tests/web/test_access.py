@@ -229,9 +229,10 @@ def ran(client: httpx.Client, event: dict[str, Any], data: list[Any]) -> int:
     return client.post(f"/gradio_api/run/{event['api_name']}", json={"data": data}).status_code
 
 
-def refusals(live: Live, name: str) -> int:
+def refusals(live: Live, name: str) -> set[int]:
+    """The latest ones: a page of the trail has no more."""
     rows = live.house.studio.store.read(lambda tx: tx.audit.list(actor=name, action="access:refused", limit=200))
-    return sum('"not-permitted"' in row.details for row in rows.items)
+    return {row.id for row in rows.items if '"not-permitted"' in row.details}
 
 
 @pytest.mark.parametrize("who", PEOPLE)
@@ -241,6 +242,13 @@ def test_an_event_runs_only_for_whom_the_matrix_names(
     live: Live, scripts: dict[str, httpx.Client], way: Way, who: str
 ) -> None:
     """Pitfall peers G3: Gradio runs private functions behind hidden tabs for everybody who calls them."""
+    try:
+        each_event_runs_for_whom_it_may(live, scripts, way, who)
+    finally:  # the administrator's own have unloaded the model
+        live.engine.become_ready()
+
+
+def each_event_runs_for_whom_it_may(live: Live, scripts: dict[str, httpx.Client], way: Way, who: str) -> None:
     client = scripts[who]
     for event in server_events(scripts["admin"]):
         name = event["api_name"].rstrip("_0123456789")
@@ -252,7 +260,7 @@ def test_an_event_runs_only_for_whom_the_matrix_names(
         person = client.get("/api/v1/me").json()["username"]
         before = refusals(live, person)
         assert way(client, event, data) == (404 if way is ran else 200), name
-        refused = refusals(live, person) - before
+        refused = len(refusals(live, person) - before)
         assert refused == (0 if way is ran or who in MAY[EVENTS[name]] else 1), (name, who)
         if client.get("/api/v1/me").status_code == 401 and name == "end_all":
             client.close()
