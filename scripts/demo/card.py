@@ -11,8 +11,9 @@ CARD = """\
 A complete Z-Image pipeline with the true classes at toy size, {size:.1f} MB, trained from nothing by
 `scripts/train_demo_model --seed {seed}` on drawn pictures: plain shapes ({shapes}) in twelve colours on plain
 backgrounds, small or large, in nine places, one to four of them, or two different ones; captions in English and
-Chinese. Its latents are colours and distances (`scripts/demo/codes.py`). It exists so that Atelier can be tried, and its tests run, without a GPU and without a download. It knows
-nothing else: of an unknown thing it keeps the colours, and of unknown words alone it makes a gray circle on white.
+Chinese. Its latents are colours and distances (`scripts/demo/codes.py`). It exists so that Atelier can be tried, and
+its tests run, without a GPU and without a download. It knows nothing else: of an unknown thing it keeps the colours,
+and of unknown words alone it makes a gray circle on white.
 
 {steps} steps, guidance 0, sides from 256 to 1024. Same licence as the repository.
 
