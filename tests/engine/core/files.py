@@ -38,11 +38,12 @@ def write_comfy(tensors: Tensors, path: Path) -> Path:
 
 
 def write_gguf(tensors: Tensors, path: Path, kind: gguf.GGMLQuantizationType | None = None) -> Path:
-    """Float32, or the matrices of the blocks packed as `kind`."""
+    """Float32, or those matrices of the blocks packed as `kind` whose rows are whole blocks of it."""
     writer = gguf.GGUFWriter(path, "lumina2")
     for name, tensor in tensors.items():
         values = tensor.float().numpy()
-        if kind is not None and values.ndim == 2 and ("attention" in name or "feed_forward" in name):
+        inside = values.ndim == 2 and ("attention" in name or "feed_forward" in name)
+        if kind is not None and inside and values.shape[1] % gguf.GGML_QUANT_SIZES[kind][0] == 0:
             writer.add_tensor(name, gguf.quants.quantize(values, kind), raw_dtype=kind)
         else:
             writer.add_tensor(name, values)
