@@ -1,5 +1,6 @@
 """The engine as administrators see and steer it over the API and the page, and what everybody is told of it."""
 
+import secrets
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -112,7 +113,9 @@ def told(live: Live, language: str = "en", *, to_admin: bool = True, **status: A
     """(kind, text) of what people are told of an engine like this."""
     actor = live.admin()
     if not to_admin:
-        member = live.house.studio.store.read(lambda tx: tx.users.by_name("engine-plain"))
+        name = f"plain-{secrets.token_hex(4)}"
+        live.person(name)
+        member = live.house.studio.store.read(lambda tx: tx.users.by_name(name))
         assert member is not None
         actor = replace(actor, user=member.user)
     found = status_json(ServiceStatus(EngineStatus(**status), paused=False, draining=False), actor, language)
@@ -124,7 +127,6 @@ REASON: dict[str, Any] = {"reason": "engine.no-base", "params": {"file": "/x.ggu
 
 
 def test_everybody_is_told_what_the_engine_is_doing_and_administrators_why(live: Live) -> None:
-    live.person("engine-plain")
     for state in EngineState:
         for language in ("en", "zh-CN"):
             notices = told(live, language, state=state, model="a")
