@@ -33,9 +33,12 @@ def test_a_database_that_is_away_ends_nothing() -> None:
     wait_for(lambda: len(calls) >= 2)
     shortcut.stop_serving()
     shortcut.join(5)
+    assert len(calls) >= 2
 
 
 def test_one_that_was_never_started_can_be_stopped() -> None:
-    shortcut = Shortcut(lambda: True, lambda: None)
+    calls: list[int] = []
+    shortcut = Shortcut(lambda: True, lambda: calls.append(1))
     shortcut.stop_serving()
     shortcut.join(5)
+    assert calls == []

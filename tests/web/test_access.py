@@ -243,12 +243,12 @@ def test_an_event_runs_only_for_whom_the_matrix_names(
 ) -> None:
     """Pitfall peers G3: Gradio runs private functions behind hidden tabs for everybody who calls them."""
     try:
-        each_event_runs_for_whom_it_may(live, scripts, way, who)
+        check_each_event_runs_for_whom_it_may(live, scripts, way, who)
     finally:  # the administrator's own have unloaded the model
         live.engine.become_ready()
 
 
-def each_event_runs_for_whom_it_may(live: Live, scripts: dict[str, httpx.Client], way: Way, who: str) -> None:
+def check_each_event_runs_for_whom_it_may(live: Live, scripts: dict[str, httpx.Client], way: Way, who: str) -> None:
     client = scripts[who]
     for event in server_events(scripts["admin"]):
         name = event["api_name"].rstrip("_0123456789")

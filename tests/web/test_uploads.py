@@ -90,6 +90,9 @@ def test_a_body_that_never_ends_leaves_nothing_behind(live: Live) -> None:
         head += "Content-Type: image/png\r\nContent-Length: 100000\r\n\r\n"
         connection.sendall(head.encode() + picture()[:200])
     wait_for(lambda: not list(folder.glob("tmp*")) and not list(folder.rglob(".*.part")))
+    owner = live.house.studio.store.read(lambda tx: tx.users.by_name("up-cut"))
+    assert owner is not None
+    assert not list((folder / str(owner.user.id)).glob("*.png"))
 
 
 def test_a_session_needs_our_own_page_and_ends_also_while_bytes_come(live: Live) -> None:
