@@ -19,7 +19,7 @@ WARM_UP: Final = 200
 DECAY_FROM: Final = 0.5  # of the steps
 AVERAGE: Final = 0.998
 SAVE_EVERY: Final = 50
-WHOLE: Final = 0.07  # of the steps, the last ones, see whole pictures
+WHOLE: Final = 0.15  # of the steps, the last ones, see whole pictures
 
 
 class Average:
