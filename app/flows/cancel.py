@@ -4,8 +4,8 @@ from app.auth.policy import GRANTS, Permission
 from app.domain.errors import ConflictError, NotFoundError
 from app.domain.jobs import Job, JobState, is_id
 from app.domain.people import Origin, Principal, User
+from app.flows.ending import end_in
 from app.flows.pictures import discard_unrecorded
-from app.flows.run import end_in
 from app.flows.studio import Studio
 from app.scheduler.queue import set_turns_anew
 from app.store.transaction import Transaction

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Final
 
@@ -89,7 +90,9 @@ def changes(studio: Studio, actor: Principal, since: str | None, origin: Origin)
         else:
             # Steps and places of another process' numbering say nothing here; what moved in the database does.
             seen = int(known[3]) if known[2] == studio.progress.process else version
-            jobs = _changed(studio, tx, actor, int(known[1]), seen)
+            jobs = tx.jobs.changed_since(actor.user_id, int(known[1]))
+            if version > seen:
+                jobs += _stepped(studio, tx, actor, seen, {job.id for job in jobs})
         rev = f"{revision}.{studio.progress.process}.{version}"
         return Changes(rev, job_views(studio, tx, jobs), version, known is not None)
 
@@ -107,10 +110,8 @@ def _existing(job: Job | None) -> tuple[Job]:
     return (job,)
 
 
-def _changed(studio: Studio, tx: Transaction, actor: Principal, revision: int, seen: int) -> tuple[Job, ...]:
-    """Moved since in the database; or, as this process knows, stepped since or at another place in the queue."""
-    changed = tx.jobs.changed_since(actor.user_id, revision)
-    known = {job.id for job in changed}
+def _stepped(studio: Studio, tx: Transaction, actor: Principal, seen: int, known: Container[str]) -> tuple[Job, ...]:
+    """Beside the known ones: stepped since, as this process knows, or at another place in the queue."""
     moved = studio.progress.moved_at(actor.user_id) > seen
 
     def is_news(job: Job) -> bool:
@@ -119,7 +120,7 @@ def _changed(studio: Studio, tx: Transaction, actor: Principal, revision: int, s
         return (live := studio.progress.live(job.id)) is not None and live.version > seen
 
     unfinished = tx.jobs.unfinished(actor.user_id, limit=MOST_UNFINISHED)
-    return (*changed, *(job for job in unfinished if job.id not in known and is_news(job)))
+    return tuple(job for job in unfinished if job.id not in known and is_news(job))
 
 
 def job_views(studio: Studio, tx: Transaction, jobs: tuple[Job, ...]) -> tuple[JobView, ...]:

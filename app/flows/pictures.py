@@ -1,8 +1,9 @@
 """The pictures of a running job: which are missing, and how one that was made is kept and charged."""
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
+from typing import Any
 
 from app.domain.errors import NotFoundError
 from app.domain.generation import engine_text, picture_seed
@@ -15,6 +16,7 @@ from app.domain.ports import (
     PictureOrder,
     PictureRecipe,
 )
+from app.flows.ending import end_in
 from app.flows.studio import Studio
 from app.flows.uploads import read_source
 from app.quota.service import charge_picture, release_picture
@@ -87,10 +89,11 @@ def is_current(tx: Transaction, job: Job) -> bool:
     return current is not None and (current.state, current.attempt) == (JobState.RUNNING, job.attempt)
 
 
-def keep(studio: Studio, job: Job, made: PictureMade, *, cached: bool = False) -> None:
+def keep(studio: Studio, job: Job, made: PictureMade, *, cached: bool = False) -> bool:
     """File first, then row and charge in one transaction: a crash between leaves a file that the next try replaces.
 
-    One that is `cached` was made before, and costs what is configured.
+    With its last picture the job ends, in the same transaction: whether it did. One that is `cached` was made before,
+    and costs what is configured.
 
     Raises EngineCancelledError when the job has ended or is somebody else's by now.
     """
@@ -113,24 +116,29 @@ def keep(studio: Studio, job: Job, made: PictureMade, *, cached: bool = False) -
         "cached": cached,
         "charged": charged,
     }
-
-    def settle(tx: Transaction) -> bool:
-        now = studio.clock.now()
-        revision = tx.users.next_revision(job.user_id)
-        if not is_current(tx, job):
-            return False
-        tx.images.add(values | {"created_at": now})
-        if charged:
-            charge_picture(tx, job, made.index, now, cached=cached)
-        else:
-            release_picture(tx, job, made.index, now)
-        tx.jobs.touch(job.id, revision)
-        return True
-
-    if not studio.store.write(settle):
+    ended = studio.store.write(lambda tx: _settle(studio, tx, job, made.index, values))
+    if ended is None:
         if studio.store.read(lambda tx: _is_unwanted(tx, job, made.index)):
             studio.vault.discard(stored.path, recipe.picture_id)
         raise EngineCancelledError
+    return ended
+
+
+def _settle(studio: Studio, tx: Transaction, job: Job, index: int, values: Mapping[str, Any]) -> bool | None:
+    """Whether the job ended with this picture; None if it moved meanwhile, and nothing was recorded."""
+    now = studio.clock.now()
+    revision = tx.users.next_revision(job.user_id)
+    if not is_current(tx, job):
+        return None
+    tx.images.add({**values, "created_at": now})
+    if values["charged"]:
+        charge_picture(tx, job, index, now, cached=values["cached"])
+    else:
+        release_picture(tx, job, index, now)
+    if len(tx.images.indices(job.id)) == job.count:
+        return end_in(studio, tx, job, JobState.SUCCEEDED)
+    tx.jobs.touch(job.id, revision)
+    return False
 
 
 def discard_unrecorded(studio: Studio, job: Job) -> None:

@@ -58,9 +58,8 @@ def serve(studio: Studio, job: Job) -> None:
         carry_out(studio, claimed, lambda: _give_all(studio, claimed, found))
 
 
-def _give_all(studio: Studio, job: Job, found: Sequence[PictureMade]) -> None:
-    for made in found:
-        give(studio, job, made)
+def _give_all(studio: Studio, job: Job, found: Sequence[PictureMade]) -> bool:
+    return [give(studio, job, made) for made in found][-1]
 
 
 def _claim(studio: Studio, job: Job) -> Job | None:

@@ -44,12 +44,13 @@ def recall(studio: Studio, job: Job) -> Iterator[PictureMade | None]:
             )
 
 
-def give(studio: Studio, job: Job, made: PictureMade) -> None:
-    """Keep what was made before as a picture of its own. Raises what `keep` raises."""
-    keep(studio, job, made, cached=True)
+def give(studio: Studio, job: Job, made: PictureMade) -> bool:
+    """Keep what was made before as a picture of its own; whether the job ended with it. Raises what `keep` raises."""
+    ended = keep(studio, job, made, cached=True)
     studio.results.note(hit=True)
     studio.line.changed()
     studio.progress.step(job.id, job.user_id, made.index, job.steps)
+    return ended
 
 
 def remember(studio: Studio, job: Job, request: EngineRequest, made: PictureMade) -> None:

@@ -5,11 +5,8 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Final
 
-from app.audit.events import JobEnded
-from app.audit.recorder import SYSTEM
 from app.domain.errors import StudioError
 from app.domain.jobs import MAX_LOSSES, Job, JobState
-from app.domain.people import Principal
 from app.domain.ports import (
     EngineCancelledError,
     EngineLostError,
@@ -21,13 +18,13 @@ from app.domain.ports import (
     PreviewMade,
     StepDone,
 )
+from app.flows.ending import end
 from app.flows.pictures import is_current, keep, one_of, order_missing, request_of
 from app.flows.results import give, recall, remember
 from app.flows.studio import Studio
 from app.logs import where
-from app.quota.service import release_rest
 from app.scheduler.pace import Stopwatch
-from app.scheduler.queue import Lease, claim_next, give_back, is_next, note_idleness
+from app.scheduler.queue import Lease, claim_next, give_back, is_next
 from app.store.transaction import Transaction
 
 log = logging.getLogger(__name__)
@@ -85,8 +82,8 @@ def run(studio: Studio, job: Job, on_steps_done: Callable[[], None] = lambda: No
     carry_out(studio, job, lambda: _make_in_two_tries(studio, job, on_steps_done))
 
 
-def carry_out(studio: Studio, job: Job, make: Callable[[], None]) -> None:
-    """End the running job as `make` ends. Raises as `run` does."""
+def carry_out(studio: Studio, job: Job, make: Callable[[], bool]) -> None:
+    """End the running job as `make` ends, which says whether it has ended it itself. Raises as `run` does."""
     try:
         _run_to_its_end(studio, job, make)
     except StudioError:
@@ -100,10 +97,10 @@ def carry_out(studio: Studio, job: Job, make: Callable[[], None]) -> None:
         studio.line.changed()
 
 
-def _run_to_its_end(studio: Studio, job: Job, make: Callable[[], None]) -> None:
+def _run_to_its_end(studio: Studio, job: Job, make: Callable[[], bool]) -> None:
     try:
-        make()
-        end(studio, job, JobState.SUCCEEDED)
+        if not make():
+            end(studio, job, JobState.SUCCEEDED)
     except EngineCancelledError:
         # Whoever cancelled has ended the job already; this only catches an engine that gave up by itself.
         end(studio, job, JobState.CANCELLED)
@@ -114,33 +111,6 @@ def _run_to_its_end(studio: Studio, job: Job, make: Callable[[], None]) -> None:
         end(studio, job, JobState.FAILED, error.code)
 
 
-def end(studio: Studio, job: Job, state: JobState, error_code: str | None = None) -> None:
-    """End a running job and release what it still holds; nothing happens if it moved meanwhile."""
-    studio.store.write(lambda tx: end_in(studio, tx, job, state, error_code))
-
-
-def end_in(
-    studio: Studio,
-    tx: Transaction,
-    job: Job,
-    state: JobState,
-    error_code: str | None = None,
-    *,
-    actor: Principal | None = None,
-) -> bool:
-    """The same inside a transaction; also for a waiting job. Whether it was ended here; no actor is the machine."""
-    now = studio.clock.now()
-    revision = tx.users.next_revision(job.user_id)
-    if not tx.jobs.move(job, state, {"ended_at": now, "error_code": error_code, "revision": revision}):
-        return False
-    release_rest(tx, job, error_code or state.value, now, actor.user.username if actor else SYSTEM)
-    pictures = len(tx.images.indices(job.id))
-    event = JobEnded(subject=job.id, state=state.value, pictures=pictures, reason=error_code or "")
-    studio.record(tx, event, actor)
-    note_idleness(tx)
-    return True
-
-
 def hand_back(studio: Studio, job: Job, *, lost: bool, why: str = ENGINE_LOST) -> None:
     """Let the job wait again with its reservation; after the third crash under it, it fails."""
     if lost and job.losses + 1 >= MAX_LOSSES:
@@ -149,30 +119,30 @@ def hand_back(studio: Studio, job: Job, *, lost: bool, why: str = ENGINE_LOST) -
         studio.store.write(lambda tx: give_back(tx, job, lost=lost))
 
 
-def _make_in_two_tries(studio: Studio, job: Job, on_steps_done: Callable[[], None]) -> None:
+def _make_in_two_tries(studio: Studio, job: Job, on_steps_done: Callable[[], None]) -> bool:
     """Memory that others held a moment ago may be free by now."""
     try:
-        _make(studio, job, on_steps_done)
+        return _make(studio, job, on_steps_done)
     except EngineRunError as error:
         if error.code != OUT_OF_MEMORY:
             raise
         log.warning("job %s ran out of memory; trying once more", job.id)
-        _make(studio, job, on_steps_done)
+        return _make(studio, job, on_steps_done)
 
 
-def _make(studio: Studio, job: Job, on_steps_done: Callable[[], None]) -> None:
+def _make(studio: Studio, job: Job, on_steps_done: Callable[[], None]) -> bool:
+    """Whether the job has ended with its last picture: it has not if an earlier attempt had made them all."""
     for made in recall(studio, job):
-        if made is not None:
-            give(studio, job, made)
+        if made is not None and give(studio, job, made):
+            return True
     request = order_missing(studio, job)
-    if request.pictures:
-        _make_missing(studio, job, request, on_steps_done)
+    return bool(request.pictures) and _make_missing(studio, job, request, on_steps_done)
 
 
-def _make_missing(studio: Studio, job: Job, request: EngineRequest, on_steps_done: Callable[[], None]) -> None:
+def _make_missing(studio: Studio, job: Job, request: EngineRequest, on_steps_done: Callable[[], None]) -> bool:
     watch, pixels = Stopwatch(), job.width * job.height
     at_work = {order.index for order in request.pictures}
-    missing = set(at_work)
+    missing, ended = set(at_work), False
     for event in studio.engine.run(request):
         match event:
             case StepDone():
@@ -191,11 +161,12 @@ def _make_missing(studio: Studio, job: Job, request: EngineRequest, on_steps_don
             case PictureMade():
                 missing.discard(event.index)
                 studio.progress.hide(job.id)
-                keep(studio, job, event)
+                ended = keep(studio, job, event)
                 remember(studio, job, request, event)
                 studio.pace.learn(pixels, watch.picture(event.index))
                 studio.line.changed()
                 studio.progress.step(job.id, job.user_id, event.index, job.denoising_steps)
+    return ended
 
 
 def _require_current_at_first(studio: Studio, job: Job, done: StepDone) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, insert, update
 
 from app.domain.jobs import JobState
-from app.flows import run
+from app.flows import ending, run
 from app.flows.studio import Studio
 from app.store.connect import open_engine
 from app.store.tables import jobs, users
@@ -61,7 +61,7 @@ def _claims(studio: Studio, count: int) -> Iterator[tuple[float, float]]:
         if number:
             yield taken
         studio.progress.forget(job.id, job.user_id)
-        run.end(studio, job, JobState.SUCCEEDED)
+        ending.end(studio, job, JobState.SUCCEEDED)
 
 
 def _add_rows(connection: Connection, people: int, rows: int) -> None:

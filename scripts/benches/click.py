@@ -37,7 +37,7 @@ WATCHED: Final = (
     ("answer", "app.flows.jobs.get_job"),
     ("claim", "app.flows.run.claim"),
     ("settle", "app.flows.run.keep"),
-    ("settle", "app.flows.run.end"),
+    ("settle", "app.flows.ending.end"),
     ("write, fsync", "app.storage.vault.write_whole"),
     ("notify", "app.flows.jobs.changes"),
 )

@@ -10,7 +10,7 @@ from typing import Final
 
 from app.domain.jobs import Job, JobState
 from app.domain.people import Origin, Principal, Role
-from app.flows import run
+from app.flows import ending, run
 from app.flows.jobs import get_job
 from app.flows.studio import Studio
 from app.flows.submit import submit
@@ -85,7 +85,7 @@ class Stage:
     def _finish(self, running: _Running, *, then_begin: bool = True) -> _Running | None:
         job, (each, promised) = running.job, self.clicks[running.job.id]
         self._set_clock(running.ends)
-        run.end(self.studio, job, JobState.SUCCEEDED)
+        ending.end(self.studio, job, JobState.SUCCEEDED)
         for _ in range(job.count):
             self.studio.pace.learn(job.width * job.height, Measured(each.seconds / job.count / job.steps, 0.0))
         self.served.append(Served(each, running.began, running.ends, promised))

@@ -20,7 +20,7 @@ from app.domain.errors import QuotaExceededError, ServicePausedError, TooManyJob
 from app.domain.jobs import Job, JobState
 from app.domain.people import Principal
 from app.domain.ports import EngineCancelledError, PictureMade
-from app.flows import queue_control, run
+from app.flows import ending, queue_control, run
 from app.flows.cancel import cancel
 from app.flows.check import find_differences
 from app.flows.limits import change_role, set_budget
@@ -110,7 +110,7 @@ class Lifecycle(RuleBasedStateMachine):
         if missing := self.missing(job):
             keep(self.studio, job, self.made(missing[0]))
         else:
-            run.end(self.studio, job, JobState.SUCCEEDED)
+            ending.end(self.studio, job, JobState.SUCCEEDED)
             self.forget(job)
 
     @precondition(lambda self: self.running)
@@ -126,7 +126,7 @@ class Lifecycle(RuleBasedStateMachine):
     @rule(data=st.data(), code=st.sampled_from(["engine-error", "disk-full", "out-of-memory"]))
     def fail(self, data: st.DataObject, code: str) -> None:
         job = data.draw(st.sampled_from(list(self.running.values())))
-        run.end(self.studio, job, JobState.FAILED, code)
+        ending.end(self.studio, job, JobState.FAILED, code)
         self.forget(job)
 
     @precondition(lambda self: self.running)
@@ -144,7 +144,7 @@ class Lifecycle(RuleBasedStateMachine):
         if missing := self.missing(job):
             with pytest.raises(EngineCancelledError):
                 keep(self.studio, job, self.made(missing[0]))
-        run.end(self.studio, job, JobState.SUCCEEDED)
+        ending.end(self.studio, job, JobState.SUCCEEDED)
 
     @rule()
     def crash(self) -> None:
@@ -204,7 +204,7 @@ class Lifecycle(RuleBasedStateMachine):
         while (job := run.claim(self.studio)) is not None:
             for index in self.missing(job):
                 keep(self.studio, job, self.made(index))
-            run.end(self.studio, job, JobState.SUCCEEDED)
+            ending.end(self.studio, job, JobState.SUCCEEDED)
         assert self.jobs() == ()
         assert find_differences(self.building.studio, patience=0) == ()
         ends = self.studio.store.read(lambda tx: tx.audit.list(action="job:end", limit=200)).items

@@ -67,6 +67,23 @@ def test_a_file_without_a_row_is_replaced_by_the_next_attempt(
     assert find_differences(building.studio) == ()
 
 
+def test_with_the_last_picture_the_job_has_ended_however_soon_the_kill(
+    light: Building, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: object) -> None:
+        raise SystemExit
+
+    mei = light.person("mei")
+    job = light.click(mei)
+    with monkeypatch.context() as patched:
+        patched.setattr("app.flows.run.remember", die)  # the first thing after the picture was kept
+        with pytest.raises(SystemExit):
+            light.work()
+    assert light.view(mei, job).job.state is JobState.SUCCEEDED
+    assert light.quota(mei) == (1, 0)
+    assert find_differences(light.studio, patience=0) == ()
+
+
 def test_a_file_without_a_row_goes_when_its_job_is_cancelled_before_the_next_start(
     building: Building, monkeypatch: pytest.MonkeyPatch
 ) -> None:
