@@ -13,9 +13,9 @@ from tests.databases import KINDS, Kind, fresh_database
 
 IN_CI = os.environ.get("CI") == "true"
 FULL = os.environ.get("ATELIER_TEST_FULL") == "1"
-# Folders where the tests of each file share a server, which no second worker need start.
 # Seconds that a test which counts up to a rate may take.
 ROOM_IN_MINUTE = 15
+# Folders where the tests of each file share a server, which no second worker need start.
 SHARING = frozenset({"browser", "pitfalls", "web"})
 
 
@@ -24,6 +24,8 @@ def pytest_configure() -> None:
         del os.environ[name]
     os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "GRADIO_ANALYTICS_CACHE_FREQUENCY": "1000000000"}
     os.environ |= {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+    # A worker for each core: threads of their own would only wait for each other.
+    os.environ["OMP_NUM_THREADS"] = "1"
     hypothesis.settings.register_profile(
         "atelier", deadline=None, derandomize=IN_CI, max_examples=1000 if FULL else 100
     )

@@ -14,8 +14,13 @@ _FOLDER: Final = Path(__file__).parent
 
 
 def translate(language: str, key: str, /, **params: str | int | float) -> str:
-    """The text in that language. An unknown key is a programming error: KeyError."""
+    """The text in that language; a `detail` that is a key itself is told in it too.
+
+    An unknown key is a programming error: KeyError.
+    """
     texts = catalogue(language if language in LANGUAGES else DEFAULT_LANGUAGE)
+    if (detail := texts.get(str(params.get("detail")))) is not None:
+        params["detail"] = detail.format_map(params)
     return texts[key].format_map(params)
 
 

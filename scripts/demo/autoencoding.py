@@ -10,10 +10,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from app.engine.core.untyped import Autoencoder
-from scripts.demo import networks, scenes
+from scripts.demo import networks, precision, scenes
 from scripts.demo.checkpoint import load, save
 from scripts.demo.codes import CELL, codes
 
+SIDES: Final = (256, 256, 320, 384, 512, 768, 1024)  # in small pictures corners are hardest to tell
 WINDOW: Final = 64
 BATCH: Final = 16
 # What the transformer's errors look like to the decoder: noise of the codes' own spread, and edges that are this many
@@ -34,7 +35,7 @@ def pictures(seed: int, step: int) -> tuple[Tensor, Tensor, Tensor]:
     whole = WINDOW // CELL
     drawn, said, blurred = [], [], []
     for _ in range(BATCH * 7 // 8):
-        height, width = (chance.choice((256, 320, 512, 768, 1024)) for _ in range(2))
+        height, width = (chance.choice(SIDES) for _ in range(2))
         picture = scenes.arrange(scenes.sample(chance), height, width, chance)
         spot = chance.choice(picture.spots)
         short = min(height, width)
@@ -89,10 +90,10 @@ def train(vae: Autoencoder, steps: int, seed: int, file: Path, report: Callable[
     optimiser = torch.optim.AdamW(vae.parameters(), lr=RATE, betas=(0.9, 0.99))
     plan = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps + 1, pct_start=0.1)
     parts = {"weights": vae, "optimiser": optimiser, "plan": plan}
-    generator = torch.Generator()
+    generator, half = torch.Generator(), precision.half_is_fast()
     for step in range(load(file, parts), steps):
         generator.manual_seed(seed * 1_000_003 + step)
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
             loss = loss_of(vae, seed, step, generator)
         optimiser.zero_grad()
         torch.autograd.backward(loss)

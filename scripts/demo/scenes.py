@@ -42,10 +42,10 @@ DEFAULT_BACKGROUND: Final = "white"
 DEFAULT_SHAPE: Final = "circle"
 PAIR_RADIUS: Final = 0.19
 MARGIN: Final = 0.06
-# How far two seeds differ: small, so that the way from noise to picture is nearly straight.
-SHIFT: Final = 0.01
-STRETCH: Final = 0.02
-TURN: Final = 0.04
+# How far two seeds differ: so little that the way from noise to picture is nearly straight.
+SHIFT: Final = 0.003
+STRETCH: Final = 0.006
+TURN: Final = 0.012
 TINT: Final = 0.02
 
 

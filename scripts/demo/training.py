@@ -10,8 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from app.engine.core.untyped import ZImageTransformer
-from scripts.demo import flow, forward, layout
+from scripts.demo import flow, forward, layout, precision
 from scripts.demo.checkpoint import Stateful, load, save
+from scripts.demo.muon import Muon
+from scripts.demo.walks import Walks
 
 MATRIX_RATE: Final = 1.5e-3
 RATE: Final = 1.5e-3
@@ -19,7 +21,7 @@ WARM_UP: Final = 200
 DECAY_FROM: Final = 0.5  # of the steps
 AVERAGE: Final = 0.998
 SAVE_EVERY: Final = 50
-WHOLE: Final = 0.15  # of the steps, the last ones, see whole pictures
+WHOLE: Final = 0.12  # of the steps, the last ones, see whole pictures
 
 
 class Average:
@@ -65,15 +67,18 @@ class Training:
         forward.make_fast(network)
         self._muon, self._adam = _optimisers(network, self._compass)
         self._average = Average(network)
+        self._walks = Walks()
         self._parts: dict[str, Stateful] = {
             "weights": network,
             "compass": self._compass,
             "average": self._average,
             "muon": self._muon,
             "adam": self._adam,
+            "walks": self._walks,
         }
         self.step = load(plan.file, self._parts)
         self._asked = torch.zeros(len(layout.ASKED))  # errors of the last step
+        self._half = precision.half_is_fast()
 
     def run(self, batches: Iterable[flow.Batch], report: Callable[[int, float, Sequence[float], float], None]) -> None:
         """To the end; `report(step, mean loss, errors of what the compass asks, seconds)` at each checkpoint."""
@@ -97,8 +102,12 @@ class Training:
             for group in optimiser.param_groups:
                 group["lr"] = rate * self._pace()
             optimiser.zero_grad(set_to_none=True)
-        with torch.autocast("cpu", torch.bfloat16):
-            loss, self._asked = flow.loss_of(self._network, self._compass, batch, generator)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self._half):
+            if self.step % 2:
+                walk = self._walks.next(batch, generator)
+                loss, self._asked = walk.loss_of(self._network, self._compass)
+            else:
+                loss, self._asked = flow.loss_of(self._network, self._compass, batch, generator)
         torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(self._network.parameters(), 1.0)
         self._muon.step()
@@ -119,5 +128,4 @@ def _optimisers(network: nn.Module, compass: nn.Module) -> tuple[torch.optim.Opt
     for name, weight in network.named_parameters():
         inside = weight.ndim == 2 and ("layers" in name or "refiner" in name) and "adaLN" not in name
         (matrices if inside else others).append(weight)
-    muon = torch.optim.Muon(matrices, lr=MATRIX_RATE, weight_decay=0.01, adjust_lr_fn="match_rms_adamw")
-    return muon, torch.optim.AdamW(others, lr=RATE, betas=(0.9, 0.98), weight_decay=0.0)
+    return Muon(matrices, MATRIX_RATE), torch.optim.AdamW(others, lr=RATE, betas=(0.9, 0.98), weight_decay=0.0)

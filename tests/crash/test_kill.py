@@ -10,7 +10,7 @@ from tests.serving import Served, job_of, serving, until_ended
 
 # Three real programs after another, each loading torch.
 pytestmark = pytest.mark.timeout(300)
-SLOW = {"prompt": "a red circle", "width": 512, "height": 512, "steps": 20}
+SLOW = {"prompt": "a red circle", "width": 384, "height": 384, "steps": 20}
 
 
 def running_with_a_picture(mei: httpx.Client, count: int) -> str:

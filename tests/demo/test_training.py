@@ -62,13 +62,13 @@ def test_a_killed_run_goes_on_as_if_nothing_had_been(
     def run(file: Path, until: int) -> dict[str, torch.Tensor]:
         torch.manual_seed(3)
         network = networks.transformer()
-        plan = training.Plan(4, 3, file)
+        plan = training.Plan(6, 3, file)
         learning = training.Training(network, plan)
         scenes_of = flow.Scenes(readers, plan.seed, learning.step, plan.whole_from)
         learning.run((scenes_of.batch(number) for number in range(learning.step, until)), lambda *_: None)
         return {name: weight.clone() for name, weight in network.state_dict().items()}
 
-    straight = run(tmp_path / "straight.ckpt", 3)
+    straight = run(tmp_path / "straight.ckpt", 4)
     run(tmp_path / "killed.ckpt", 2)
-    for name, weight in run(tmp_path / "killed.ckpt", 3).items():
+    for name, weight in run(tmp_path / "killed.ckpt", 4).items():
         assert torch.equal(weight, straight[name]), name

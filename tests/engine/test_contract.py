@@ -2,7 +2,6 @@
 
 import io
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -116,10 +115,10 @@ def test_cancel_ends_the_run_within_a_step_and_the_next_run_works(bench: Bench) 
     next(run)
     bench.engine.cancel("another job")
     bench.engine.cancel(LONG.job_id)
-    begun = time.monotonic()
+    seen: list[EngineEvent] = []
     with pytest.raises(EngineCancelledError):
-        list(run)
-    assert time.monotonic() - begun < 3
+        seen.extend(run)  # what came before the error stays
+    assert len(seen) < LONG.steps / 2
     assert picture(bench, REQUEST)
 
 

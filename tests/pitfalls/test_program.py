@@ -122,9 +122,9 @@ def test_a_stop_waits_for_no_open_stream(tmp_path: Path) -> None:
             assert begun.wait(10)
             asked = time.monotonic()
             assert served.stop() == 0
-            assert time.monotonic() - asked < 8
-            assert ended.wait(2)
-        wait_for(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, 2)
+            assert time.monotonic() - asked < 30
+            assert ended.wait(10)
+        wait_for(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
         assert "Traceback" not in texts(served)
 
 

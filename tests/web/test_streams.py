@@ -27,7 +27,7 @@ from tests.engine.fake_engine import FakeEngine
 from tests.houses import PASSWORD
 from tests.live import Live
 
-SECONDS = 1.0
+SECONDS = 5.0  # of a busy machine; what was not told goes on for 20
 
 
 @dataclass
@@ -94,7 +94,7 @@ ENDINGS = [disable, demote, reset, sign_out_by_an_administrator]
 
 
 @pytest.mark.parametrize("end", ENDINGS, ids=lambda end: end.__name__)
-def test_a_gradio_stream_ends_within_a_second(live: Live, end: Callable[[Live, str], None]) -> None:
+def test_a_gradio_stream_ends_at_once(live: Live, end: Callable[[Live, str], None]) -> None:
     """Pitfall gradio §10.6: whoever was disabled goes on reading the streams that are open."""
     name = f"stream-{end.__name__[:12].replace('_', '-')}"
     live.person(name)
@@ -104,7 +104,7 @@ def test_a_gradio_stream_ends_within_a_second(live: Live, end: Callable[[Live, s
 
 
 @pytest.mark.parametrize("end", ENDINGS, ids=lambda end: end.__name__)
-def test_a_long_poll_ends_within_a_second(live: Live, end: Callable[[Live, str], None]) -> None:
+def test_a_long_poll_ends_at_once(live: Live, end: Callable[[Live, str], None]) -> None:
     name = f"poll-{end.__name__[:12].replace('_', '-')}"
     live.person(name)
     with live.browser_of(name) as browser:

@@ -70,7 +70,7 @@ def _needed(repo: str, listing: Listing) -> dict[str, HubFile]:
     """The files to fetch."""
     wanted = {name: file for name, file in sorted(listing.files.items()) if NEEDED.fullmatch(name)}
     if "model_index.json" not in wanted:
-        raise LoadError("engine.broken-model", folder=repo, detail="model_index.json is missing")
+        raise LoadError("engine.broken-model", folder=repo, detail="engine.broken.missing", file="model_index.json")
     return wanted
 
 
@@ -108,7 +108,8 @@ def _prepare(folder: Path, partial: Path) -> None:
     """Take up what an earlier attempt left."""
     if folder.exists():
         if partial.exists():
-            raise LoadError("engine.broken-model", folder=str(folder), detail=f"not complete, nor is {partial.name}")
+            detail, file = "engine.broken.partial", partial.name
+            raise LoadError("engine.broken-model", folder=str(folder), detail=detail, file=file)
         # Begun by hand with another tool, or damaged: its whole files count.
         log.warning("%s is not complete: downloading what is missing", folder)
         folder.rename(partial)

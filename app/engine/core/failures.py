@@ -11,5 +11,14 @@ class LoadError(Exception):
         super().__init__(reason)
 
 
+class WrongFileError(ValueError):
+    """What is wrong with a file of a model: `detail` is a catalogue key with `params`."""
+
+    def __init__(self, detail: str, /, **params: str) -> None:
+        self.detail = detail
+        self.params = params
+        super().__init__(detail)
+
+
 class NotOnHubError(Exception):
     """The hub answers, and has no such model for us: unknown, private or gated."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, cast
 
-from app.engine.core.failures import LoadError
+from app.engine.core.failures import LoadError, WrongFileError
 from app.engine.core.origin import read_origin
 
 PIPELINE: Final = "ZImagePipeline"
@@ -33,9 +33,16 @@ def check_folder(folder: Path, weighted: Sequence[str] = WEIGHTED) -> None:
         for part in weighted:
             for weights in _weights(folder / part):
                 safetensors_shapes(weights)
-    except (ValueError, OSError) as error:
-        detail = str(error) if isinstance(error, ValueError) else f"{error.strerror}: {_place(error.filename)}"
-        raise LoadError("engine.broken-model", folder=str(folder), detail=detail) from error
+    except (WrongFileError, OSError) as error:
+        raise broken(folder, error) from error
+
+
+def broken(model: Path, error: WrongFileError | OSError) -> LoadError:
+    """The folder or file cannot be used, with what is wrong."""
+    if isinstance(error, WrongFileError):
+        return LoadError("engine.broken-model", folder=str(model), detail=error.detail, **error.params)
+    why, file = str(error.strerror), place(error.filename)
+    return LoadError("engine.broken-model", folder=str(model), detail="engine.broken.unreadable", file=file, why=why)
 
 
 def is_complete(folder: Path, weighted: Sequence[str] = WEIGHTED) -> bool:
@@ -68,12 +75,12 @@ def ends_into(digest: "hashlib._Hash", path: Path, name: str) -> None:
 def _check_index(folder: Path) -> None:
     index = read_json(folder / "model_index.json")
     if index.get("_class_name") != PIPELINE:
-        raise ValueError(f"model_index.json is of {index.get('_class_name')}, not of {PIPELINE}")
+        raise WrongFileError("engine.broken.pipeline", found=str(index.get("_class_name")), expected=PIPELINE)
     for part in (*WEIGHTED, "tokenizer", "scheduler"):
         origin = index.get(part)
         # Any other library would be code from the folder.
         if not isinstance(origin, list) or not origin or origin[0] not in LIBRARIES:
-            raise ValueError(f"model_index.json: unusable entry {part}")
+            raise WrongFileError("engine.broken.entry", part=part)
 
 
 def _weights(part: Path) -> list[Path]:
@@ -82,16 +89,16 @@ def _weights(part: Path) -> list[Path]:
     if indexes:
         shards = read_json(indexes[0]).get("weight_map")
         if not isinstance(shards, dict):
-            raise ValueError(f"{_place(indexes[0])} has no weight_map")
+            raise WrongFileError("engine.broken.index", file=place(indexes[0]))
         return [part / str(name) for name in sorted(set(shards.values()))]
     files = sorted(part.glob("*.safetensors"))
     if not files:
-        raise ValueError(f"{part.name}/*.safetensors is missing")
+        raise WrongFileError("engine.broken.missing", file=f"{part.name}/*.safetensors")
     return files
 
 
 def safetensors_shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """The shape of each tensor. Raises ValueError.
+    """The shape of each tensor. Raises WrongFileError.
 
     The header says how long the file must be, so a file that was cut off is found without reading it.
     """
@@ -106,30 +113,30 @@ def safetensors_shapes(path: Path) -> dict[str, tuple[int, ...]]:
         end = max((entry["data_offsets"][1] for entry in tensors.values()), default=0)
         shapes = {name: tuple(entry["shape"]) for name, entry in tensors.items()}
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-        raise ValueError(f"{_place(path)} is no safetensors file") from error
+        raise WrongFileError("engine.broken.safetensors", file=place(path)) from error
     if path.stat().st_size != 8 + length + end:
-        raise ValueError(f"{_place(path)} is cut off")
+        raise WrongFileError("engine.broken.cut-off", file=place(path))
     return shapes
 
 
 def _require(path: Path) -> None:
     if not path.is_file():
-        raise ValueError(f"{_place(path)} is missing")
+        raise WrongFileError("engine.broken.missing", file=place(path))
 
 
 def read_json(path: Path) -> dict[str, object]:
-    """Raises ValueError or OSError."""
+    """Raises WrongFileError or OSError."""
     _require(path)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{_place(path)} is no JSON") from error
+        raise WrongFileError("engine.broken.json", file=place(path)) from error
     if not isinstance(content, dict):
-        raise ValueError(f"{_place(path)} is no JSON object")  # noqa: TRY004 - one error for all wrong content
+        raise WrongFileError("engine.broken.json", file=place(path))
     return content
 
 
-def _place(path: str | Path) -> str:
+def place(path: str | Path) -> str:
     """The file as it is called inside the model folder."""
     name = Path(path)
     return name.name if name.name == "model_index.json" else f"{name.parent.name}/{name.name}"

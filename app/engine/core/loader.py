@@ -86,6 +86,12 @@ def _transformer(weights: Path, folder: Path, device: Device) -> ZImageTransform
 
 def _require_all(part: str, lacking: list[str], folder: Path) -> None:
     if lacking:
-        detail = f"{part} lacks {len(lacking)} of its tensors, {lacking[0]} among them"
-        log.error("The model in %s is not whole: %s", folder, detail)
-        raise LoadError("engine.broken-model", folder=str(folder), detail=detail)
+        log.error("The model in %s is not whole: %s lacks %s", folder, part, ", ".join(lacking))
+        raise LoadError(
+            "engine.broken-model",
+            folder=str(folder),
+            detail="engine.broken.tensors",
+            part=part,
+            count=len(lacking),
+            tensor=lacking[0],
+        )

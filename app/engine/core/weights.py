@@ -7,8 +7,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-from app.engine.core.failures import LoadError
-from app.engine.core.folder import ends_into, read_json, safetensors_shapes
+from app.engine.core.failures import WrongFileError
+from app.engine.core.folder import broken, ends_into, read_json, safetensors_shapes
 
 SAFETENSORS: Final = ".safetensors"
 GGUF: Final = ".gguf"
@@ -30,24 +30,16 @@ def read_shapes(path: Path) -> Shapes:
     """The shape of each tensor, from the header. Raises LoadError `engine.broken-model`."""
     try:
         found = path.stat()
-        shapes = _shapes(path, found.st_mtime_ns, found.st_size)
-    except (ValueError, OSError) as error:
-        detail = str(error) if isinstance(error, ValueError) else f"{error.strerror}: {path.name}"
-        raise LoadError("engine.broken-model", folder=str(path), detail=detail) from error
-    named = {name.removeprefix(PREFIX): shape for name, shape in shapes.items()}
-    if len(named.get(CAPTION, ())) != 2:  # noqa: PLR2004 - a matrix
-        raise LoadError("engine.broken-model", folder=str(path), detail=f"{path.name} has no transformer of Z-Image")
-    if foreign := next((name for name in named if FOREIGN.search(name)), None):
-        detail = f"{path.name} is quantised in a way that is not supported ({foreign})"
-        raise LoadError("engine.broken-model", folder=str(path), detail=detail)
-    return named
+        return _usable(path.name, _shapes(path, found.st_mtime_ns, found.st_size))
+    except (WrongFileError, OSError) as error:
+        raise broken(path, error) from error
 
 
 def fits(shapes: Shapes, base: Path) -> bool:
     """Whether the folder's configuration is of a transformer of these shapes."""
     try:
         config = read_json(base / "transformer" / "config.json")
-    except (ValueError, OSError):
+    except (WrongFileError, OSError):
         return False
     wanted = (config.get("dim"), config.get("cap_feat_dim"), config.get("n_layers"), config.get("n_refiner_layers"))
     return wanted == (*shapes[CAPTION], _blocks(shapes, "layers"), _blocks(shapes, "noise_refiner"))
@@ -58,6 +50,15 @@ def digest_of(path: Path) -> str:
     digest = hashlib.sha256()
     ends_into(digest, path, path.name)
     return digest.hexdigest()[:12]
+
+
+def _usable(file: str, shapes: Shapes) -> Shapes:
+    named = {name.removeprefix(PREFIX): shape for name, shape in shapes.items()}
+    if len(named.get(CAPTION, ())) != 2:  # noqa: PLR2004 - a matrix
+        raise WrongFileError("engine.broken.other-model", file=file)
+    if foreign := next((name for name in named if FOREIGN.search(name)), None):
+        raise WrongFileError("engine.broken.foreign", file=file, tensor=foreign)
+    return named
 
 
 def _blocks(shapes: Shapes, part: str) -> int:
@@ -76,6 +77,6 @@ def _gguf_shapes(path: Path) -> Shapes:
     try:
         tensors = GGUFReader(path).tensors
     except (ValueError, KeyError, IndexError, UnicodeDecodeError, OverflowError, TypeError) as error:
-        raise ValueError(f"{path.name} is no GGUF file, or is cut off") from error
+        raise WrongFileError("engine.broken.gguf", file=path.name) from error
     # GGUF counts the innermost dimension first.
     return {str(tensor.name): tuple(int(side) for side in reversed(tensor.shape)) for tensor in tensors}

@@ -1,10 +1,13 @@
 """The demo model's transformer in one file, as ComfyUI and llama.cpp's tools write them."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import gguf
 import torch
 from safetensors.torch import load_file, save_file
+
+from app.messages.catalogue import catalogue
 
 TRANSFORMER = "transformer/diffusion_pytorch_model.safetensors"
 RENAMED = {
@@ -52,3 +55,9 @@ def write_gguf(tensors: Tensors, path: Path, kind: gguf.GGMLQuantizationType | N
     writer.write_tensors_to_file()
     writer.close()
     return path
+
+
+def detail_of(params: Mapping[str, str | int | float]) -> str:
+    """What is wrong with a model, as people read it: a text of ours, or the name of a library's error."""
+    detail = str(params["detail"])
+    return catalogue("en").get(detail, detail).format_map(params)

@@ -14,6 +14,7 @@ from app.engine.core.failures import LoadError, NotOnHubError
 from app.engine.core.folder import is_complete
 from app.engine.core.hubs import PART, HubFile, HuggingFace, Listing, hub_named
 from app.engine.core.origin import ORIGIN, changed_files, read_origin, sha256_of
+from tests.engine.core.files import detail_of
 from tests.engine.hub_server import COMMIT, HubServer, hub_server
 
 REPO = "acme/Z-Image-Tiny"
@@ -155,7 +156,7 @@ def test_two_incomplete_folders_are_left_to_a_person(hub: FakeHub, target: Path)
     target.mkdir(parents=True)
     target.with_name("Z-Image-Tiny.partial").mkdir()
     failure = failure_of(hub, target)
-    assert failure.params["detail"] == "not complete, nor is Z-Image-Tiny.partial"
+    assert detail_of(failure.params) == "it is not complete, nor is Z-Image-Tiny.partial"
 
 
 WEIGHTS = "transformer/diffusion_pytorch_model.safetensors"

@@ -10,6 +10,8 @@ import pytest
 from app.engine.core.failures import LoadError
 from app.engine.core.folder import check_folder, revision_of
 from app.engine.core.origin import ORIGIN
+from app.messages import LANGUAGES, translate
+from tests.engine.core.files import detail_of
 
 
 @pytest.fixture
@@ -36,7 +38,7 @@ SHARDS = '{"weight_map": {"w": "2.safetensors"}}'
     ("harm", "detail"),
     [
         (lambda f: (f / INDEX).unlink(), "model_index.json is missing"),
-        (lambda f: (f / INDEX).write_text("{"), "model_index.json is no JSON"),
+        (lambda f: (f / INDEX).write_text("{"), "model_index.json is no JSON object"),
         (lambda f: edit(f / INDEX, _class_name="Flux"), "model_index.json is of Flux, not of ZImagePipeline"),
         (lambda f: edit(f / INDEX, vae=["evil", "Code"]), "model_index.json: unusable entry vae"),
         (lambda f: shutil.rmtree(f / "scheduler"), "scheduler/scheduler_config.json is missing"),
@@ -55,7 +57,11 @@ def test_a_broken_folder_is_refused_with_what_is_wrong(
     with pytest.raises(LoadError) as failure:
         check_folder(folder)
     assert failure.value.reason == "engine.broken-model"
-    assert failure.value.params == {"folder": str(folder), "detail": detail}
+    assert failure.value.params["folder"] == str(folder)
+    assert detail_of(failure.value.params) == detail
+    told = {language: translate(language, failure.value.reason, **failure.value.params) for language in LANGUAGES}
+    assert told["en"] == f"The model's files cannot be used: {detail}."
+    assert detail not in told["zh-CN"]
     assert not failure.value.retry
 
 

@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from app.engine.core.devices import pick_device
 from app.engine.core.failures import LoadError
 from app.engine.core.loader import load_pipeline
+from tests.engine.core.files import detail_of
 
 TRANSFORMER = "transformer/diffusion_pytorch_model.safetensors"
 VAE = "vae/diffusion_pytorch_model.safetensors"
@@ -30,7 +31,7 @@ def reason_of(folder: Path) -> str:
         load_pipeline(folder, pick_device("cpu"))
     assert failure.value.reason == "engine.broken-model"
     assert not failure.value.retry
-    return str(failure.value.params["detail"])
+    return detail_of(failure.value.params)
 
 
 def change(path: Path, harm: Callable[[Tensors], object]) -> None:

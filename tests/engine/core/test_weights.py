@@ -17,7 +17,7 @@ from app.engine.core.failures import LoadError
 from app.engine.core.loader import load_pipeline
 from app.engine.core.models import choose, found_models
 from app.engine.core.untyped import ZImagePipeline
-from tests.engine.core.files import TRANSFORMER, original, write_comfy, write_gguf
+from tests.engine.core.files import TRANSFORMER, detail_of, original, write_comfy, write_gguf
 
 Pixels = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -116,7 +116,7 @@ def test_a_file_that_is_cut_off_or_no_model_at_all_is_refused(tmp_path: Path, de
         with pytest.raises(LoadError) as failure:
             choose(name, tmp_path, cuda=False)
         assert failure.value.reason == "engine.broken-model"
-        assert name in str(failure.value.params["detail"])
+        assert name in detail_of(failure.value.params)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_a_file_of_another_kind_is_refused_with_what_is_wrong(
     save_file(harm, tmp_path / "other.safetensors")
     with pytest.raises(LoadError) as failure:
         choose("other.safetensors", tmp_path, cuda=False)
-    assert failure.value.params["detail"] == detail
+    assert detail_of(failure.value.params) == detail
 
 
 @pytest.mark.parametrize("suffix", ["safetensors", "gguf"])
