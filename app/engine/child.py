@@ -21,6 +21,7 @@ from app.engine.wire import FromChild, Setup, Stop, ToChild
 ROOT: Final = Path(__file__).resolve().parents[2]
 STDERR: Final = 2
 TERM_GRACE: Final = 0.5
+ASK_SECONDS: Final = 0.5
 QUIET: Final = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
@@ -75,7 +76,13 @@ class Child:
             raise EOFError from error
 
     def ask_to_stop(self) -> None:
-        self.send(Stop())
+        """Whoever does not even read is left to `end`."""
+        if self._sending.acquire(timeout=ASK_SECONDS):
+            try:
+                with contextlib.suppress(OSError):
+                    self._connection.send(Stop())
+            finally:
+                self._sending.release()
 
     def end(self, timeout: float) -> int:
         """The exit code (negative: the signal) once the process has ended; it is killed after `timeout` seconds."""

@@ -85,8 +85,9 @@ class Fleet:
             at = placing.place(rooms, request)
             if at is None:
                 at = min(range(len(rooms)), key=lambda each: len(rooms[each].running))
-            # Under the lock, so that the next one sees it there.
-            return slots[at].run(request)
+            # Under the lock, so that the next one sees it there; told outside: a child that hangs holds up no other.
+            run, child = slots[at].reserve(request)
+        return slots[at].run(run, child, request)
 
     def has_room(self, running: Sequence[EngineRequest], request: EngineRequest) -> bool:
         """Whether it would begin at once beside those that are `running`, also those that are still on their way."""
@@ -127,5 +128,11 @@ class Fleet:
             setup, self._every_card = self._every_card, None
             new = self._add([replace(setup, device=f"cuda:{number}") for number in range(1, first.cards)])
             started = self._started
-        for slot in new if started else ():
+        if not started:
+            return
+        for slot in new:
             slot.start()
+        with self._lock:
+            started = self._started
+        for slot in () if started else new:  # the end came between
+            slot.stop(0.0)

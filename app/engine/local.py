@@ -229,10 +229,14 @@ class LocalEngine:
         if coming is not None:
             coming.stop(LEAVE_SECONDS)
         self._see_off(old)
-        with self._changed:
-            wanted = self._fleet is new and self._state is None
-        if wanted:
+        if self._serves(new):
             new.start()
+            if not self._serves(new):  # another wish came between
+                new.stop(LEAVE_SECONDS)
+
+    def _serves(self, fleet: Fleet) -> bool:
+        with self._changed:
+            return self._fleet is fleet and self._state is None
 
     def _take_over(self, coming: Fleet, model: str, wish: int) -> None:
         with self._changed:

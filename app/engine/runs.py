@@ -8,7 +8,14 @@ from dataclasses import replace
 from queue import SimpleQueue
 from typing import Final
 
-from app.domain.ports import EngineCancelledError, EngineEvent, EngineLostError, EngineRequest, EngineRunError
+from app.domain.ports import (
+    EngineCancelledError,
+    EngineEvent,
+    EngineLostError,
+    EngineRequest,
+    EngineRunError,
+    StepDone,
+)
 from app.engine import wire
 
 LEAST_PATIENCE: Final = 120.0
@@ -21,13 +28,17 @@ class _Lost:
 
 
 class Run:
-    """One run: its id on the wire, its request, how many pixels a picture has, and its unread events."""
+    """One run: its id on the wire, its request, how many pixels a picture has, and its unread events.
+
+    `at_work` are the pictures that have steps to come; the others are only being decoded and compressed.
+    """
 
     def __init__(self, run_id: int, request: EngineRequest, begun: float) -> None:
         self.run_id = run_id
         # Without the files it begins with, which are large and the child's.
         self.request = replace(request, image=None, mask=None)
         self.pixels = request.width * request.height
+        self.at_work = {order.index for order in request.pictures}
         self.begun = self.heard = begun
         self._inbox: SimpleQueue[EngineEvent | wire.RunEnd | _Lost] = SimpleQueue()
 
@@ -75,6 +86,8 @@ class RunTable:
                 now = self._now()
                 self._slowest = max(self._slowest, (now - run.heard) / run.pixels)
                 run.heard = now
+                if isinstance(message.event, StepDone) and message.event.step == run.request.denoising_steps:
+                    run.at_work.discard(message.event.index)
         if run is not None:
             run.put(message.event)
 
@@ -100,6 +113,11 @@ class RunTable:
         """Of the runs in flight, oldest first."""
         with self._lock:
             return tuple(run.request for run in self._runs.values())
+
+    def at_work(self) -> tuple[EngineRequest, ...]:
+        """Of those that have steps to come: beside the others there is room."""
+        with self._lock:
+            return tuple(run.request for run in self._runs.values() if run.at_work)
 
     def wait_until_empty(self) -> None:
         with self._empty:

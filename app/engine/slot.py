@@ -117,7 +117,7 @@ class Slot:
         """What is at work here, and what else may be."""
         with self._lock:
             ready = self._ready
-        return Room(most=ready.most, largest_side=ready.largest_side, running=self._runs.requests())
+        return Room(most=ready.most, largest_side=ready.largest_side, running=self._runs.at_work())
 
     @property
     def cards(self) -> int:
@@ -131,9 +131,17 @@ class Slot:
         with self._lock:
             return None if self._child is None else self._child.pid
 
-    def run(self, request: EngineRequest) -> Iterator[EngineEvent]:
-        """As the port says, but begun at once; it ends when the iterator is closed. Raises EngineLostError."""
-        run, child = self._begin(request)
+    def reserve(self, request: EngineRequest) -> tuple[Run, Child]:
+        """From now on it counts among what runs here. Raises EngineLostError."""
+        with self._lock:
+            child = self._child
+            if child is None or self._stopping.is_set():
+                raise EngineLostError
+            return self._runs.begin(request), child
+
+    def run(self, run: Run, child: Child, request: EngineRequest) -> Iterator[EngineEvent]:
+        """What was reserved, as the port says, but begun at once; it ends when the iterator is closed."""
+        child.send(wire.Run(run.run_id, request))
         return self._events(run, child, request)
 
     def cancel(self, job_id: str) -> None:
@@ -164,15 +172,6 @@ class Slot:
             # Nobody reads on, so the child need not go on. After an orderly end the table knows the run no more.
             if self._runs.forget(run):
                 child.send(wire.Cancel(run.run_id))
-
-    def _begin(self, request: EngineRequest) -> tuple[Run, Child]:
-        with self._lock:
-            child = self._child
-            if child is None or self._stopping.is_set():
-                raise EngineLostError
-            run = self._runs.begin(request)
-        child.send(wire.Run(run.run_id, request))
-        return run, child
 
     def _change(self, status: EngineStatus) -> None:
         with self._lock:

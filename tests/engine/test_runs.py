@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from app.domain.ports import StepDone
+from app.domain.ports import PictureOrder, StepDone
 from app.engine import wire
 from app.engine.runs import LEAST_PATIENCE, TOLERANCE, RunTable
 from tests.engine.test_contract import REQUEST
@@ -39,3 +39,13 @@ def test_what_comes_for_a_run_that_ended_teaches_nothing() -> None:
     moment[0] += 500
     runs.happened(wire.Happened(run.run_id, StepDone(index=0, step=1)))
     assert runs.patience() is None
+
+
+def test_a_run_whose_steps_are_done_is_in_flight_and_in_nobodys_way() -> None:
+    runs = RunTable()
+    run = runs.begin(replace(REQUEST, steps=2, pictures=(PictureOrder(index=0, seed=1), PictureOrder(index=1, seed=2))))
+    for index, step in ((0, 1), (0, 2), (1, 1)):
+        runs.happened(wire.Happened(run.run_id, StepDone(index=index, step=step)))
+        assert runs.at_work() == runs.requests() == (run.request,)
+    runs.happened(wire.Happened(run.run_id, StepDone(index=1, step=2)))
+    assert (runs.at_work(), runs.requests()) == ((), (run.request,))

@@ -112,9 +112,11 @@ class Adapters:
         path, name = self._folder.path(file.name), f"lora_{next(self._numbers)}"
         try:
             known = {"weight_name": path.name, "local_files_only": True, "use_safetensors": True}
-            self._require_fit(self._pipeline.lora_state_dict(path.parent, **known))
+            state = self._pipeline.lora_state_dict(path.parent, **known)
+            self._require_fit(state)
             self._pipeline.load_lora_weights(path.parent, adapter_name=name, **known)
             self._require_on_it(name)
+            self._widen(name, state)
             with path.open("rb") as content:
                 digest = hashlib.file_digest(content, "sha256").hexdigest()[:DIGEST]
         except NOT_THE_FILES_FAULT:
@@ -141,6 +143,15 @@ class Adapters:
             sides = (down.shape[-1], up.shape[0], down.shape[0])
             if sides != (layer.in_features, layer.out_features, up.shape[-1]):
                 raise _UnfitError(f"{label} is {sides[1]} x {sides[0]}, not {layer.out_features} x {layer.in_features}")
+
+    def _widen(self, name: str, state: Mapping[str, Tensor]) -> None:
+        """On weights that lie there in fp8 the library rounds an adapter like them, and nothing multiplies that."""
+        transformer = self._pipeline.transformer
+        layers: dict[str, Any] = dict(transformer.named_modules())
+        for key, values in state.items():
+            label, part = key.removeprefix(PREFIX).removesuffix(".weight").rpartition(".")[::2]
+            if key.endswith((DOWN, UP)) and (weight := getattr(layers[label], part)[name].weight).itemsize == 1:
+                weight.data = values.to(weight.device, transformer.dtype)
 
     def _require_on_it(self, name: str) -> None:
         """The library leaves out what it does not know, and only warns."""

@@ -92,17 +92,19 @@ def advance(transformer: ZImageTransformer, sketches: Sequence[Sketch]) -> None:
     for place, out in zip(guided, outcome[len(sketches) :], strict=True):
         wanted = velocities[place]
         velocities[place] = wanted + sketches[place].guidance * (wanted - out.float())
-    for sketch, velocity in zip(sketches, velocities, strict=True):
-        _move(sketch, -velocity.squeeze(1))
+    moved = [_moved(sketch, -velocity.squeeze(1)) for sketch, velocity in zip(sketches, velocities, strict=True)]
+    for sketch, (latents, clean) in zip(sketches, moved, strict=True):
+        sketch.latents, sketch.clean = latents, clean
+        sketch.step += 1
 
 
-def _move(sketch: Sketch, velocity: Tensor) -> None:
+def _moved(sketch: Sketch, velocity: Tensor) -> tuple[Tensor, Tensor]:
     """Euler's step along the flow, and where it would end if it were straight: x0 = x - sigma v."""
     now, then = sketch.sigmas[sketch.step], sketch.sigmas[sketch.step + 1]
-    sketch.clean = sketch.latents - float(now) * velocity
-    sketch.latents = sketch.latents + float(then - now) * velocity
-    sketch.step += 1
+    clean = sketch.latents - float(now) * velocity
+    latents = sketch.latents + float(then - now) * velocity
     if (kept := sketch.kept) is not None:
-        sketch.clean = kept.under(sketch.clean, kept.original)
-        original = kept.original if sketch.is_done else noised(kept.original, kept.noise, then)
-        sketch.latents = kept.under(sketch.latents, original)
+        is_last = sketch.step + 1 == len(sketch.times)
+        clean = kept.under(clean, kept.original)
+        latents = kept.under(latents, kept.original if is_last else noised(kept.original, kept.noise, then))
+    return latents, clean

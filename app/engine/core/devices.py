@@ -37,6 +37,12 @@ def pick_device(wanted: str) -> Device:
     return Device(name, f"{name} {card.name}", getattr(torch, card.dtype))
 
 
+def take(device: Device) -> None:
+    """Make it the one that this process means: streams, events and graphs ask for no device by name."""
+    if device.is_cuda:
+        torch.cuda.set_device(device.name)
+
+
 def cards() -> int:
     return torch.cuda.device_count() if torch.cuda.is_available() else 0
 

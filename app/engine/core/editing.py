@@ -10,8 +10,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from app.domain.ports import EngineRequest, EngineRunError
+from app.engine.core.darkroom import Darkroom
 from app.engine.core.denoising import SIDE, Kept, noised
-from app.engine.core.untyped import Autoencoder, Posterior
+from app.engine.core.untyped import Posterior
 
 
 @dataclass(slots=True)
@@ -24,7 +25,7 @@ class Original:
     posterior: Posterior = None
 
     def begin(
-        self, vae: Autoencoder, sigma: Tensor, seed: int, device: torch.device, dtype: torch.dtype
+        self, darkroom: Darkroom, sigma: Tensor, seed: int, device: torch.device, dtype: torch.dtype
     ) -> tuple[Tensor, Kept | None]:
         """The first latents [channels, height / 8, width / 8] at the noise level `sigma`, and what a mask keeps.
 
@@ -32,9 +33,9 @@ class Original:
         """
         generator = torch.Generator("cpu").manual_seed(seed)
         if self.posterior is None:
-            self.posterior = vae.encode(self.pixels.to(vae.device, vae.dtype)).latent_dist
-        sample = self.posterior.sample(generator)
-        original = ((sample - vae.config.shift_factor) * vae.config.scaling_factor).to(device, dtype)[0]
+            self.posterior = darkroom.expose(self.pixels)
+        sample, config = self.posterior.sample(generator), darkroom.config
+        original = ((sample - config.shift_factor) * config.scaling_factor).to(device, dtype)[0]
         noise = torch.randn((1, *original.shape), generator=generator, dtype=dtype)[0].to(device)
         begun = noised(original, noise, sigma).float()
         return begun, None if self.mask is None else Kept(original, noise, self.mask[0].to(device, dtype))

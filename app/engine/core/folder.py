@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import struct
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ CONFIGS: Final = ("scheduler/scheduler_config.json", *(f"{part}/config.json" for
 LIBRARIES: Final = frozenset({"diffusers", "transformers"})
 MAX_HEADER: Final = 100_000_000
 TAIL: Final = 65536
+COMMIT: Final = re.compile("[0-9a-f]{12,64}")
 
 
 def check_folder(folder: Path, weighted: Sequence[str] = WEIGHTED) -> None:
@@ -54,13 +56,14 @@ def is_complete(folder: Path, weighted: Sequence[str] = WEIGHTED) -> bool:
 
 
 def revision_of(folder: Path) -> str:
-    """12 hex digits: the hub's commit of a download of ours, else a hash over configuration and ends of the weights."""
-    if (origin := read_origin(folder)) is not None and origin.revision:
-        return origin.revision[:12]
+    """12 hex digits of what is there: a hash over configuration and ends of the weights. The hub's commit stands before
+    them in a download of ours: what somebody has replaced in it since is another model all the same."""
     digest = hashlib.sha256()
     for path in sorted(folder.glob("*/*.safetensors")) + [folder / name for name in ("model_index.json", *CONFIGS)]:
         ends_into(digest, path, path.relative_to(folder).as_posix())
-    return digest.hexdigest()[:12]
+    here = digest.hexdigest()[:12]
+    origin = read_origin(folder)
+    return f"{origin.revision[:12]}+{here}" if origin is not None and COMMIT.fullmatch(origin.revision) else here
 
 
 def ends_into(digest: "hashlib._Hash", path: Path, name: str) -> None:

@@ -4,8 +4,6 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 
-import torch
-
 from app.engine import wire
 from app.engine.core import memory, profiles
 from app.engine.core.devices import Device, describe
@@ -65,7 +63,7 @@ def _weights(choice: Choice) -> Weights:
 
 
 def _is_packed(choice: Choice) -> bool:
-    return choice.weights is not None and choice.weights.suffix.lower() == GGUF
+    return choice.weights is not None and choice.weights.suffix == GGUF
 
 
 def _painter(
@@ -74,10 +72,12 @@ def _painter(
     if _is_packed(choice):  # rounded already, and in a way that no lever knows
         profile = replace(profile, rounding=Rounding.NONE)
     pipeline = load_pipeline(choice.folder, device, profile, choice.weights)
+    facts = facts_of(choice.name, choice.folder, device, choice.weights)
     try:
         tuned = tune(pipeline, device.name, profile)
-    except (torch.OutOfMemoryError, MemoryError) as error:
+        warm_up(pipeline, tuned, lambda fraction: say(wire.Warming(fraction)))
+        return Painter(pipeline, facts, say, most=profile.most, loras=loras, tuned=tuned)
+    except Exception as error:
+        if not memory.is_exhausted(error):
+            raise
         raise LoadError(OUT_OF_MEMORY, retry=True, device=device.label) from error
-    warm_up(pipeline, tuned, lambda fraction: say(wire.Warming(fraction)))
-    facts = facts_of(choice.name, choice.folder, device, choice.weights)
-    return Painter(pipeline, facts, say, most=profile.most, loras=loras, tuned=tuned)

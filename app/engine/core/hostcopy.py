@@ -19,7 +19,7 @@ class HostCopy:
             self._host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
             self._host.copy_(tensor, non_blocking=True)
             self._done = new_event()
-            self._done.record()
+            self._done.record(torch.cuda.current_stream(tensor.device))
         else:
             self._host = tensor
 
@@ -39,7 +39,7 @@ class Lead:
         """Call after each step's launch: waits for the step before."""
         if device.type == "cuda":
             now = new_event()
-            now.record()
+            now.record(torch.cuda.current_stream(device))
             if self._last is not None:
                 self._last.synchronize()
             self._last = now

@@ -85,7 +85,8 @@ def place(pipeline: ZImagePipeline, device: torch.device, placement: Placement) 
 
 
 def stream_blocks(part: torch.nn.Module, device: torch.device) -> None:
-    """Each block comes for its turn; on CUDA the next is on its way meanwhile."""
+    """Each block comes for its turn; on CUDA the next is on its way meanwhile, out of locked pages if there are any."""
+    size = sum(tensor.nbytes for tensor in part.parameters())
     apply_group_offloading(
         part,
         onload_device=device,
@@ -94,6 +95,7 @@ def stream_blocks(part: torch.nn.Module, device: torch.device) -> None:
         num_blocks_per_group=1,
         use_stream=device.type == "cuda",
         record_stream=device.type == "cuda",
+        low_cpu_mem_usage=device.type == "cuda" and not memory.may_lock(size),
     )
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import diffusers
-import torch
 import transformers
 
+from app.engine.core import memory
 from app.engine.core.devices import Device
 from app.engine.core.failures import LoadError
 from app.engine.core.levers import four_bits
@@ -43,9 +43,9 @@ def load_pipeline(
             pipeline.to(device.name)
     except LoadError:
         raise
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        raise LoadError("engine.out-of-memory", retry=True, device=device.label) from error
     except Exception as error:
+        if memory.is_exhausted(error):
+            raise LoadError("engine.out-of-memory", retry=True, device=device.label) from error
         # The libraries find wrong content in many ways, and none has a name of its own. Their text quotes no person.
         log.error("The model in %s cannot be loaded: %s", weights or folder, error, exc_info=where(error))
         raise LoadError("engine.broken-model", folder=str(weights or folder), detail=type(error).__name__) from error
@@ -74,7 +74,7 @@ def _assemble(folder: Path, device: Device, profile: Profile | None, weights: Pa
 
 def _transformer(weights: Path, folder: Path, device: Device) -> ZImageTransformer:
     """Out of one file, with the folder's configuration; weights of a GGUF stay packed until they are used."""
-    packed = UNTYPED.GGUFQuantizationConfig(compute_dtype=device.dtype) if weights.suffix.lower() == GGUF else None
+    packed = UNTYPED.GGUFQuantizationConfig(compute_dtype=device.dtype) if weights.suffix == GGUF else None
     return UNTYPED.ZImageTransformer2DModel.from_single_file(
         str(weights),
         config=str(folder / "transformer"),

@@ -72,7 +72,7 @@ def found_models(models_dir: Path) -> Iterator[FoundModel]:
 
 
 def _found(path: Path, models_dir: Path) -> FoundModel:
-    kind: Kind = "folder" if path.is_dir() else "gguf" if path.suffix.lower() == GGUF else "file"
+    kind: Kind = "folder" if path.is_dir() else "gguf" if path.suffix == GGUF else "file"
     try:
         _local(path, models_dir).check()
     except LoadError as error:

@@ -3,17 +3,15 @@
 import contextlib
 import logging
 import time
-import traceback
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 from typing import Final
 
 import torch
 from torch import Tensor
 
-from app.domain.ports import EngineRunError, PictureMade, PreviewMade, StepDone
+from app.domain.ports import PictureMade, PreviewMade, StepDone
 from app.engine import wire
 from app.engine.core import batching, denoising, editing, memory
 from app.engine.core.adapters import Adapters
@@ -24,20 +22,20 @@ from app.engine.core.decoding import Developed, Previewer, png, thumbnail, webp
 from app.engine.core.easel import Piece, Run
 from app.engine.core.hostcopy import HostCopy, Lead
 from app.engine.core.levers import Tuned, plain
+from app.engine.core.run_errors import code_of
 from app.engine.core.thrift import Thrift
 from app.engine.core.untyped import ZImagePipeline
 from app.engine.loras import LoraFolder
-from app.logs import where
 
 log = logging.getLogger(__name__)
 
 # Threads that compress files while the next picture is being made.
 ENCODERS: Final = 2
-TORCH: Final = Path(torch.__file__).parent
 
 
 class Painter:
     """Not thread-safe: one thread calls everything. `facts` go with every picture; `say` reaches the parent.
+    `when_lost` is called in a thread of the pool that finds the device lost.
 
     `most` is how many pictures may share a step, whatever their size; without `tuned` the pipeline is as it was loaded.
     """
@@ -53,10 +51,11 @@ class Painter:
         tuned: Tuned | None = None,
     ) -> None:
         self.tuned = tuned = tuned or plain(pipeline)
-        self._transformer, self._vae, self._scheduler = pipeline.transformer, pipeline.vae, pipeline.scheduler
+        self._transformer, self._scheduler = pipeline.transformer, pipeline.scheduler
         self._stage = tuned.stage
         self._facts = {**facts, **tuned.facts()}
         self._say = say
+        self.when_lost: Callable[[BaseException], object] = log.error
         self.thrift = Thrift(tuned, (pipeline.text_encoder, pipeline.transformer), most, self._facts, say)
         self._darkroom = Darkroom(pipeline.vae, tuned.profile.tiled_above)
         self.waiting: list[Piece] = []
@@ -111,7 +110,7 @@ class Painter:
             with torch.inference_mode():
                 self.waiting += self._pieces(run)
         except Exception as error:  # noqa: BLE001 - the child lives on, whatever a request does
-            return _code_of(error)
+            return code_of(error)
         return None
 
     def _pieces(self, run: Run) -> list[Piece]:
@@ -151,7 +150,7 @@ class Painter:
                 self._advance(self._transformer, [_sketch(piece) for piece in self._present])
                 self._lead.keep(self._stage.device)
         except Exception as error:  # noqa: BLE001 - as above
-            return _code_of(error)
+            return code_of(error)
         return None
 
     def _begin(self, piece: Piece) -> None:
@@ -176,7 +175,7 @@ class Painter:
         if piece.original is None:
             noise = denoising.noise(self._transformer.in_channels, request.height, request.width, seed)
             return noise.to(device), None
-        return piece.original.result().begin(self._vae, sigma, seed, device, self._transformer.dtype)
+        return piece.original.result().begin(self._darkroom, sigma, seed, device, self._transformer.dtype)
 
     def _tell_step(self, piece: Piece, together: int) -> None:
         sketch, index = _sketch(piece), piece.order.index
@@ -185,7 +184,26 @@ class Painter:
             self._present.remove(piece)
             self._finish(piece, sketch.latents)
         elif sketch.clean is not None and piece.preview_is_due():
-            self._pool.submit(_deliver_preview, piece, sketch.step, self._previewer.small(sketch.clean))
+            self._preview(piece, sketch.step, sketch.clean)
+
+    def _preview(self, piece: Piece, step: int, clean: Tensor) -> None:
+        """A picture goes on without one."""
+        try:
+            small = self._previewer.small(clean)
+        except Exception as error:
+            if not memory.is_exhausted(error):
+                raise
+        else:
+            self._in_pool(_deliver_preview, piece, step, small)
+
+    def _in_pool(self, work: Callable[..., None], *what: object) -> None:
+        """What the device does last shows its errors there, and only a new process helps then."""
+
+        def look(done: Future[None]) -> None:
+            if isinstance(error := done.exception(), torch.AcceleratorError):
+                self.when_lost(error)
+
+        self._pool.submit(work, *what).add_done_callback(look)
 
     def _finish(self, piece: Piece, latents: Tensor) -> None:
         """Decode here, compress elsewhere: the next step must not wait for zlib."""
@@ -203,8 +221,8 @@ class Painter:
         try:
             developed = self._darkroom.develop(latents)
         except Exception as error:  # noqa: BLE001 - as above
-            return _code_of(error)
-        self._pool.submit(self._deliver, piece, developed, self._adapters.facts(piece.shape.adapters))
+            return code_of(error)
+        self._in_pool(self._deliver, piece, developed, self._adapters.facts(piece.shape.adapters))
         return None
 
     def _deliver(self, piece: Piece, developed: Developed, more: Mapping[str, str]) -> None:
@@ -214,7 +232,7 @@ class Painter:
             image = developed.image()
             content, small = png(image), thumbnail(image)
         except Exception as error:  # noqa: BLE001 - as above
-            _give_up([run], _code_of(error))
+            _give_up([run], code_of(error))
             return
         seconds = time.monotonic() - piece.begun
         facts = {**self._facts, **more} | ({"decoded": "in tiles"} if developed.tiled else {})
@@ -261,7 +279,7 @@ class Painter:
 
 
 def _deliver_preview(piece: Piece, step: int, small: HostCopy) -> None:
-    """In a thread of the pool. A picture goes on without one."""
+    """In a thread of the pool."""
     with contextlib.suppress(OSError, ValueError):
         piece.run.tell(PreviewMade(index=piece.order.index, step=step, webp=webp(small.ready())))
 
@@ -275,22 +293,3 @@ def _sketch(piece: Piece) -> denoising.Sketch:
     if piece.sketch is None:
         raise RuntimeError("a picture at work has begun")
     return piece.sketch
-
-
-def _code_of(error: Exception) -> str:
-    """The error code of a run that failed; anything but a lack of memory is logged, without the prompt.
-
-    A lost device is raised again.
-    """
-    if isinstance(error, torch.AcceleratorError):
-        raise error
-    if isinstance(error, EngineRunError):
-        return error.code
-    if memory.is_exhausted(error):
-        return memory.EXHAUSTED
-    # Torch's own messages cannot quote a prompt; a tokenizer's might.
-    frames = traceback.extract_tb(error.__traceback__)
-    is_torch = isinstance(error, RuntimeError) and frames and Path(frames[-1].filename).is_relative_to(TORCH)
-    message = str(error) if is_torch else ""
-    log.error("The pipeline failed: %s %s", type(error).__name__, message, exc_info=where(error))
-    return "engine-error"

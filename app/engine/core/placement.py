@@ -6,6 +6,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
+from app.engine.core import memory
+
 log = logging.getLogger(__name__)
 
 
@@ -76,13 +78,24 @@ class _Home:
     def _keep(self, *, locked: bool) -> None:
         """A copy of whatever is new; what is no longer part of it (an adapter that was removed) is forgotten."""
         known, self._kept = self._kept, {}
+        new = [tensor for tensor in self._tensors() if id(tensor) not in known]
+        locked = locked and bool(new) and memory.may_lock(sum(tensor.nbytes for tensor in new))
         for tensor in self._tensors():
-            entry = known.get(id(tensor))
-            if entry is None:
-                here = tensor.data.cpu()
-                entry = (tensor, here.pin_memory() if locked else here)
-            self._kept[id(tensor)] = entry
+            self._kept[id(tensor)] = known.get(id(tensor)) or (tensor, _copied(tensor, locked=locked))
 
     def _tensors(self) -> Iterator[Tensor]:
         yield from self._part.parameters()
         yield from self._part.buffers()
+
+
+def _copied(tensor: Tensor, *, locked: bool) -> Tensor:
+    """What is in the computer's memory already is there once: one tensor after the other moves into locked pages."""
+    here = tensor.data.cpu()
+    if locked:
+        try:
+            here = here.pin_memory()
+        except RuntimeError as error:
+            log.warning("Memory could not be page-locked: %s", type(error).__name__)
+    if tensor.device.type == "cpu":
+        tensor.data = here
+    return here

@@ -23,7 +23,7 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 
 def is_file_of_weights(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES
+    return path.suffix in SUFFIXES  # the library knows them in small letters alone
 
 
 def read_shapes(path: Path) -> Shapes:
@@ -68,7 +68,7 @@ def _blocks(shapes: Shapes, part: str) -> int:
 @lru_cache(maxsize=64)
 def _shapes(path: Path, _changed: int, _size: int) -> Shapes:
     """Remembered while the file stays as it is: a GGUF of a language model has all its words in the header."""
-    return _gguf_shapes(path) if path.suffix.lower() == GGUF else safetensors_shapes(path)
+    return _gguf_shapes(path) if path.suffix == GGUF else safetensors_shapes(path)
 
 
 def _gguf_shapes(path: Path) -> Shapes:

@@ -52,16 +52,15 @@ class Worker:
             log.error("The engine could not load: %s", error, exc_info=where(error))
             self._say(wire.LoadFailed("engine.load-failed", {"detail": type(error).__name__}, retry=False))
             _leave(FAILED)
+        painter.when_lost = _lost
         self._say(ready)
         while True:
             try:
                 self._tell_memory()
                 self._take_in(painter)
                 painter.advance(self._is_cancelled)
-            except Exception as error:
-                name = type(error).__name__
-                log.error("The device is lost, this process ends: %s", name, exc_info=where(error))
-                _leave(FAILED)
+            except Exception as error:  # noqa: BLE001 - it ends here
+                _lost(error)
             if self._stopping.is_set():
                 _leave(STOPPED)  # what was running is lost, not cancelled
 
@@ -86,13 +85,14 @@ class Worker:
 
     def _load(self, setup: wire.Setup) -> "tuple[Painter, wire.Ready]":
         # Here and not above: these import torch, and the parent must be heard meanwhile.
-        from app.engine.core.devices import cards, pick_device, set_threads  # noqa: PLC0415
+        from app.engine.core.devices import cards, pick_device, set_threads, take  # noqa: PLC0415
         from app.engine.core.download import download  # noqa: PLC0415
         from app.engine.core.hubs import hub_named  # noqa: PLC0415
         from app.engine.core.memory import in_use  # noqa: PLC0415
         from app.engine.core.models import choose  # noqa: PLC0415
 
         device = pick_device(CPU if setup.profile == CPU else setup.device)
+        take(device)
         choice = choose(setup.model, setup.models_dir, cuda=device.is_cuda)
         self._memory = lambda: wire.Memory(*in_use(device))
         set_threads(setup.threads)
@@ -111,6 +111,8 @@ class Worker:
         """What was ordered meanwhile; with nothing to do, wait for the next order."""
         if painter.is_idle:
             self._working.clear()
+            if self._stopping.is_set():  # told just before, when this still counted as work
+                _leave(STOPPED)
             order = self._orders.get()
             self._working.set()
             painter.take_in(order)
@@ -135,6 +137,11 @@ class Worker:
                 self._connection.send(message)
             except OSError:
                 _leave(ORPHANED)
+
+
+def _lost(error: BaseException) -> NoReturn:
+    log.error("The device is lost, this process ends: %s", type(error).__name__, exc_info=where(error))
+    _leave(FAILED)
 
 
 def _leave(code: int) -> NoReturn:

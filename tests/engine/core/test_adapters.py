@@ -15,7 +15,7 @@ from torch import Tensor
 from app.domain.loras import Lora, LoraUse
 from app.domain.ports import EngineRequest, EngineRunError, StepDone
 from app.engine import wire
-from app.engine.core import adapters, batching
+from app.engine.core import adapters, batching, levers
 from app.engine.core.devices import pick_device
 from app.engine.core.loader import load_pipeline
 from app.engine.core.untyped import ZImagePipeline
@@ -271,3 +271,17 @@ def test_the_list_says_what_the_files_and_those_beside_them_say(folder: Path) ->
 def test_without_a_folder_there_are_none(tmp_path: Path) -> None:
     assert LoraFolder(tmp_path).list() == ()
     assert LoraFolder(tmp_path).find("../demo/transformer/diffusion_pytorch_model") is None
+
+
+def test_on_weights_that_lie_there_in_fp8_an_adapter_keeps_its_own_numbers(
+    fresh: ZImagePipeline, folder: Path, demo: Path
+) -> None:
+    save_file(weights(fresh, 1), folder / "ink.safetensors")
+    rounded = load_pipeline(demo, pick_device("cpu"))
+    levers.round_storage(rounded.transformer)
+    narrow, wide = (Easel(each, models=folder.parent) for each in (rounded, load_pipeline(demo, pick_device("cpu"))))
+    plain, painted, expected = (
+        octets_of(each.make(request)).astype(float)
+        for each, request in ((narrow, REQUEST), (narrow, using(("ink", 0.8))), (wide, using(("ink", 0.8))))
+    )
+    assert np.abs(painted - expected).mean() < np.abs(painted - plain).mean() / 2

@@ -16,6 +16,7 @@ from app.domain.editing import denoising_steps
 from app.domain.ports import EngineRequest, EngineRunError, PictureOrder, StepDone
 from app.engine import wire
 from app.engine.core import denoising, editing
+from app.engine.core.darkroom import Darkroom
 from app.engine.core.devices import pick_device
 from app.engine.core.loader import load_pipeline
 from app.engine.core.untyped import ZImagePipeline
@@ -67,7 +68,7 @@ def test_the_latents_are_the_plain_pipelines_bit_by_bit(
     skipped = request.steps - request.denoising_steps
     with torch.inference_mode():
         original = editing.read(request)
-        first, kept = original.begin(pipeline.vae, sigmas[skipped], 9, torch.device("cpu"), dtype)
+        first, kept = original.begin(Darkroom(pipeline.vae, 2**30), sigmas[skipped], 9, torch.device("cpu"), dtype)
         sketch = denoising.Sketch(first, sigmas[skipped:], times[skipped:], wanted, unwanted, guidance=1.5, kept=kept)
         while not sketch.is_done:
             denoising.advance(pipeline.transformer, [sketch])

@@ -76,6 +76,12 @@ def test_the_revision_changes_with_the_weights_and_the_configuration(folder: Pat
     assert len({before, retrained, revision_of(folder)}) == 3
 
 
-def test_the_revision_of_a_download_is_the_commit_of_the_hub(folder: Path) -> None:
+def test_the_revision_of_a_download_begins_with_the_commit_of_the_hub_and_changes_with_its_files(folder: Path) -> None:
+    here = revision_of(folder)
     (folder / ORIGIN).write_text('{"revision": "0123456789abcdef0123"}')
-    assert revision_of(folder) == "0123456789ab"
+    assert revision_of(folder) == f"0123456789ab+{here}"
+    edit(folder / "scheduler" / "scheduler_config.json", shift=4.0)
+    assert revision_of(folder).startswith("0123456789ab+")
+    assert not revision_of(folder).endswith(here)
+    (folder / ORIGIN).write_text('{"revision": "master"}')  # as ModelScope calls whatever is there
+    assert len(revision_of(folder)) == 12

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ import torch
 
 from app.domain.ports import EngineRequest, EngineRunError, PictureOrder
 from app.engine import wire
-from app.engine.core import levers
+from app.engine.core import levers, memory
+from app.engine.core.darkroom import Darkroom
 from app.engine.core.devices import pick_device
 from app.engine.core.loader import load_pipeline
 from app.engine.core.placement import Stage
@@ -130,3 +132,40 @@ def test_a_large_picture_that_never_fits_lowers_the_largest_side(pipeline: ZImag
     (ready,) = [message for message in said if isinstance(message, wire.Ready)]
     assert (ready.largest_side, ready.notice) == (880, "engine.memory-size")
     assert isinstance(said[-1], wire.RunFailed)
+
+
+def test_a_preview_that_does_not_fit_is_left_out(make: Make, easel: Easel, monkeypatch: pytest.MonkeyPatch) -> None:
+    def short(*_: object) -> NoReturn:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    expected = make(REQUEST)
+    monkeypatch.setattr("app.engine.core.easel.PREVIEW_SECONDS", 0.0)
+    monkeypatch.setattr("app.engine.core.decoding.Previewer.small", short)
+    assert make(REQUEST) == expected
+
+
+def test_an_original_that_does_not_fit_in_one_piece_is_seen_in_tiles(pipeline: ZImagePipeline) -> None:
+    darkroom = Darkroom(pipeline.vae, 2**30)
+    pixels = torch.rand(1, 3, 640, 640) * 2 - 1
+    with torch.inference_mode():
+        whole = darkroom.expose(pixels).mean
+        with lacking(pipeline.vae.encoder, 1) as calls:
+            tiled = darkroom.expose(pixels).mean
+    assert len(calls) == 1 + 4
+    assert tiled.shape == whole.shape
+    assert (tiled - whole).abs().mean() < 0.1 * whole.std()
+
+
+@pytest.mark.parametrize(
+    ("error", "is_lack"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory"), True),
+        (torch.AcceleratorError("CUDA error: out of memory"), True),
+        (RuntimeError("GET was unable to find an engine to execute this computation"), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), True),
+        (torch.AcceleratorError("CUDA error: an illegal memory access was encountered"), False),
+        (ValueError("out of memory"), False),
+    ],
+)
+def test_every_way_to_lack_memory_is_known(error: Exception, *, is_lack: bool) -> None:
+    assert memory.is_exhausted(error) == is_lack

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from queue import SimpleQueue
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -194,3 +196,19 @@ def test_no_preview_comes_sooner_than_the_pause_between_two(easel: Easel) -> Non
     events = [message.event for message in said if isinstance(message, wire.Happened)]
     previews = [event for event in events if isinstance(event, PreviewMade)]
     assert len(previews) <= (time.monotonic() - begun) / easel_module.PREVIEW_SECONDS
+
+
+def test_a_device_that_is_lost_while_a_picture_is_finished_ends_the_process(
+    pipeline: ZImagePipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> NoReturn:
+        raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+
+    easel, lost = Easel(pipeline), SimpleQueue[BaseException]()
+    easel.painter.when_lost = lost.put
+    monkeypatch.setattr("app.engine.core.decoding.Developed.image", fail)
+    run = easel.order(REQUEST)
+    while not easel.painter.is_idle:
+        easel.painter.advance(lambda _: False)
+    assert isinstance(lost.get(timeout=20), torch.AcceleratorError)
+    assert all(isinstance(easel.said.get(), wire.Happened) for _ in range(easel.said.qsize())), run
