@@ -1,5 +1,6 @@
 """Finished pictures that are kept to be given again, and what makes two pictures one and the same."""
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -60,12 +61,19 @@ class Results(Protocol):
     def clear(self) -> None:
         """Everybody's. Raises UnavailableError, which nothing else here does."""
 
+    def trim(self) -> None:
+        """Let go of what is beyond the limit: it may be lower than before."""
+
     def note(self, *, hit: bool) -> None:
         """One picture was given from here, or had to be made."""
 
     def status(self) -> ResultsStatus: ...
 
     def close(self) -> None: ...
+
+
+TILED: Final = "decoded"
+"""The fact of a picture that was decoded in tiles, for want of memory."""
 
 
 def recipe_text(request: EngineRequest, order: PictureOrder, facts: Mapping[str, str], owner_id: int | None) -> bytes:
@@ -84,7 +92,7 @@ def recipe_text(request: EngineRequest, order: PictureOrder, facts: Mapping[str,
 
 def _written(value: object) -> object:
     if isinstance(value, bytes):
-        return {"bytes": value.hex()}
+        return {"sha256": hashlib.sha256(value).hexdigest()}
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in fields(value)}
     raise TypeError(f"a {type(value).__name__} cannot take part in a recipe")

@@ -286,8 +286,8 @@ class Slot:
                 tokens = counter_of(folder)
                 with self._lock:
                     self._tokens = tokens or self._tokens
-            case wire.Warming(fraction=fraction):
-                self._change(replace(status, state=EngineState.WARMING, progress=fraction))
+            case wire.Warming(fraction=fraction, facts=facts):
+                self._change(replace(status, state=EngineState.WARMING, progress=fraction, facts=facts))
             case wire.Ready(facts=facts, notice=notice, params=params):
                 with self._lock:
                     self._ready = message

@@ -74,6 +74,7 @@ class Warming:
     """Each usual size is made once; `fraction` of them are."""
 
     fraction: float
+    facts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

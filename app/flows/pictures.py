@@ -8,6 +8,7 @@ from typing import Any
 from app.domain.errors import NotFoundError
 from app.domain.generation import engine_text, picture_seed
 from app.domain.jobs import UNFINISHED, Job, JobState, picture_id
+from app.domain.people import daily_allowance
 from app.domain.ports import (
     EngineCancelledError,
     EngineRequest,
@@ -19,7 +20,7 @@ from app.domain.ports import (
 from app.flows.ending import end_in
 from app.flows.studio import Studio
 from app.flows.uploads import read_source
-from app.quota.service import charge_picture, release_picture
+from app.quota.service import charge_picture, may_be_free, release_picture
 from app.store.transaction import Transaction
 
 log = logging.getLogger(__name__)
@@ -130,8 +131,9 @@ def _settle(studio: Studio, tx: Transaction, job: Job, index: int, values: Mappi
     revision = tx.users.next_revision(job.user_id)
     if not is_current(tx, job):
         return None
-    tx.images.add({**values, "created_at": now})
-    if values["charged"]:
+    charged = values["charged"] or not _may_be_free(tx, job)
+    tx.images.add({**values, "charged": charged, "created_at": now})
+    if charged:
         charge_picture(tx, job, index, now, cached=values["cached"])
     else:
         release_picture(tx, job, index, now)
@@ -139,6 +141,11 @@ def _settle(studio: Studio, tx: Transaction, job: Job, index: int, values: Mappi
         return end_in(studio, tx, job, JobState.SUCCEEDED)
     tx.jobs.touch(job.id, revision)
     return False
+
+
+def _may_be_free(tx: Transaction, job: Job) -> bool:
+    owner = tx.users.get(job.user_id)
+    return owner is None or may_be_free(tx, job, daily_allowance(owner.user.quota_daily, owner.limits.quota_daily))
 
 
 def discard_unrecorded(studio: Studio, job: Job) -> None:

@@ -16,8 +16,6 @@ from app.store.transaction import Transaction
 # Beyond these nobody is told a time: it would be hours away.
 LINE_READ: Final = 2000
 HISTORY: Final = 60
-# Children of the engine that make pictures at the same time.
-SLOTS: Final = 1
 FLICKER: Final = 8.0
 
 
@@ -101,7 +99,8 @@ def _times(studio: Studio, tx: Transaction, line: tuple[InLine, ...]) -> list[fl
         return [None] * len(line)
     estimate = _estimate(studio, tx)
     running = [_left(studio, estimate, job, len(tx.images.indices(job.id))) for job in tx.jobs.running()]
-    return done_after(running, map(_whole(estimate), line), SLOTS)
+    at_once = sum(slot.state is EngineState.READY for slot in studio.engine.status().slots)
+    return done_after(running, map(_whole(estimate), line), max(1, at_once))
 
 
 def _whole(estimate: Estimate) -> Callable[[InLine], float | None]:

@@ -31,10 +31,11 @@ class QueueView:
 def view_queue(studio: Studio, actor: Principal, origin: Origin) -> QueueView:
     studio.permit(actor, Permission.QUEUE_MANAGE, origin)
 
+    engine, cache = studio.engine.status(), studio.results.status()
+
     def work(tx: Transaction) -> QueueView:
         service, jobs = tx.service.get(), tx.jobs.unfinished(limit=MOST_SHOWN)
         views = sorted(job_views(studio, tx, jobs), key=lambda view: view.position or 0)
-        engine, cache = studio.engine.status(), studio.results.status()
         return QueueView(service.paused, service.draining, tuple(views), engine, cache)
 
     return studio.store.read(work)

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Final
 
-from app.domain.jobs import Job
-from app.domain.ports import PictureMade
+from app.domain.jobs import Job, JobState
+from app.domain.ports import EngineRunError, PictureMade
 from app.flows.results import give, present_facts, recall
 from app.flows.run import carry_out, lease
 from app.flows.studio import Studio
@@ -12,6 +12,7 @@ from app.scheduler.queue import claim_out_of_turn, set_turns_anew
 from app.store.transaction import Transaction
 
 AT_ONCE: Final = 100
+ALIKE: Final = ("prompt", "width", "height", "steps", "guidance_scale", "image", "mask", "strength")
 
 
 class Recall:
@@ -44,22 +45,34 @@ class Recall:
             lambda tx: () if tx.service.get().paused else tx.jobs.unfinished(job.user_id, limit=AT_ONCE)
         )
         for each in waiting:
-            serve(studio, each)
+            if each.state is JobState.QUEUED and _is_alike(each, job):
+                serve(studio, each)
 
 
 def serve(studio: Studio, job: Job) -> None:
     """End the waiting job now if all its pictures were made before; else it waits on, and nothing is changed."""
     found: list[PictureMade] = []
-    for made in recall(studio, job):
-        if made is None:
-            return
-        found.append(made)
+    try:
+        for made in recall(studio, job):
+            if made is None:
+                return
+            found.append(made)
+    except (EngineRunError, OSError):  # what it begins with is gone: its turn will say so
+        return
     if (claimed := _claim(studio, job)) is not None:
         carry_out(studio, claimed, lambda: _give_all(studio, claimed, found))
 
 
 def _give_all(studio: Studio, job: Job, found: Sequence[PictureMade]) -> bool:
-    return [give(studio, job, made) for made in found][-1]
+    ended = False
+    for made in found:
+        ended = give(studio, job, made)
+    return ended
+
+
+def _is_alike(one: Job, other: Job) -> bool:
+    """Whether they may have a picture in common."""
+    return all(getattr(one, name) == getattr(other, name) for name in ALIKE)
 
 
 def _claim(studio: Studio, job: Job) -> Job | None:

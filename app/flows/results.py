@@ -10,14 +10,14 @@ from app.auth.policy import Permission
 from app.domain.jobs import Job, picture_id
 from app.domain.people import Origin, Principal
 from app.domain.ports import EngineRequest, EngineState, PictureMade, PictureOrder
-from app.domain.results import Result, recipe_text
+from app.domain.results import TILED, Result, recipe_text
 from app.flows.pictures import keep, order_missing
 from app.flows.studio import Studio
 
 log = logging.getLogger(__name__)
 
 # In these states it is known what the next picture will be made with.
-KNOWN: Final = frozenset({EngineState.LOADING, EngineState.WARMING, EngineState.READY})
+KNOWN: Final = frozenset({EngineState.WARMING, EngineState.READY})
 
 
 def present_facts(studio: Studio) -> Mapping[str, str]:
@@ -28,9 +28,13 @@ def present_facts(studio: Studio) -> Mapping[str, str]:
 
 def recall(studio: Studio, job: Job) -> Iterator[PictureMade | None]:
     """Each missing picture of the job in its order, as it was made before; None for one that has to be made."""
-    request, facts = order_missing(studio, job), {} if job.loras else present_facts(studio)
+    facts = {} if job.loras else present_facts(studio)
+    if not facts:
+        yield None
+        return
+    request = order_missing(studio, job)
     for order in request.pictures:
-        result = _find(studio, job, request, order, facts) if facts else None
+        result = _find(studio, job, request, order, facts)
         if result is None:
             yield None
         else:
@@ -56,7 +60,8 @@ def give(studio: Studio, job: Job, made: PictureMade) -> bool:
 def remember(studio: Studio, job: Job, request: EngineRequest, made: PictureMade) -> None:
     """After it was kept: a crash before this only means that it is made once more."""
     studio.results.note(hit=False)
-    if studio.results.is_on and not request.loras:  # their files may change under their names
+    # The files of LoRAs may change under their names; what memory allows only in tiles it allows whole another time.
+    if studio.results.is_on and not request.loras and TILED not in made.facts:
         order = PictureOrder(index=made.index, seed=made.seed)
         recipe = recipe_text(request, order, made.facts, _scope(studio, job))
         source = picture_id(job.id, made.index)
@@ -68,6 +73,7 @@ def remember(studio: Studio, job: Job, request: EngineRequest, made: PictureMade
 
 def forget_what_is_gone(studio: Studio) -> None:
     """Copies of pictures that were deleted, and of people who were disabled, where no server that had them was told."""
+    studio.results.trim()
     kept = studio.results.picture_ids()
     for image_id in kept - (studio.store.read(lambda tx: tx.images.shown(kept)) if kept else frozenset()):
         studio.results.forget_picture(image_id)
@@ -76,8 +82,8 @@ def forget_what_is_gone(studio: Studio) -> None:
 def clear_results(studio: Studio, actor: Principal, origin: Origin) -> None:
     """Everybody's: from now on every picture is made anew. Raises UnavailableError."""
     studio.permit(actor, Permission.QUEUE_MANAGE, origin)
-    studio.results.clear()
     studio.store.write(lambda tx: studio.record(tx, ResultsCleared(), actor, origin))
+    studio.results.clear()
 
 
 def _find(

@@ -118,9 +118,9 @@ def change_user(
 
     user, ended = studio.store.write(work)
     stop_working(studio, ended)
+    studio.identity_changed(user.id)
     if user.disabled_at is not None:
         studio.results.forget_person(user.id)
-    studio.identity_changed(user.id)
     return user
 
 

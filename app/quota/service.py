@@ -78,6 +78,13 @@ def release_picture(tx: Transaction, job: Job, index: int, now: datetime) -> Non
         _move(tx, job, used=0, reserved=-1)
 
 
+def may_be_free(tx: Transaction, job: Job, base: int) -> bool:
+    """As many a day as the person may have made, whose daily allowance is `base`: what costs nothing fills the disk
+    like everything else."""
+    allowance = allowance_of_day(base, tx.quota.day(job.user_id, job.day).adjusted)
+    return allowance < 0 or tx.quota.released(job.user_id, job.day, FROM_CACHE) < allowance
+
+
 def release_rest(tx: Transaction, job: Job, reason: str, now: datetime, actor: str) -> None:
     """Give back what the ended job still holds."""
     held = tx.quota.held(job.id)

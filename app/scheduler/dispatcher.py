@@ -23,6 +23,7 @@ AFTER_ERROR_SECONDS: Final = 1.0
 # Jobs that the engine is done with and that are not settled yet: more mean that the database or the disk is in trouble.
 MAX_UNSETTLED: Final = 3
 REAP_SECONDS: Final = 2.0
+LONGEST_UNREAPED: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +113,8 @@ class Dispatcher:
             self._reaped = time.monotonic()
         with self._lock:
             at_engine = tuple(self._at_engine)
-        if not at_engine and time.monotonic() - self._reaped >= REAP_SECONDS:
+        overdue = time.monotonic() - self._reaped
+        if overdue >= (LONGEST_UNREAPED if at_engine else REAP_SECONDS):  # rather while nobody waits for it
             self._duties.reap()
             self._reaped = time.monotonic()
         job = self._duties.claim(at_engine) if self._duties.ready() else None

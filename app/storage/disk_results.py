@@ -5,6 +5,7 @@ import os
 import re
 import secrets
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Final
 from app.storage.files import PART
 from app.storage.seal import HEADER_MOST, About, about
 
+HALF_WRITTEN_SECONDS: Final = 600.0
 NAME: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -89,6 +91,10 @@ class DiskResults:
         with self._lock:
             return len(self._known()), self._bytes
 
+    def trim(self) -> None:
+        with self._lock:
+            self._make_room(self._known())
+
     def clear(self) -> None:
         """The folder goes, with whatever else lies in it: another process that has it open notices by that."""
         with self._lock:
@@ -103,7 +109,6 @@ class DiskResults:
             found = _scan(self._folder) if self._folder.is_dir() else []
             self._index = OrderedDict(found)
             self._bytes = sum(entry.size for entry in self._index.values())
-            self._make_room(self._index)
         return self._index
 
     def _make_room(self, index: OrderedDict[str, _Entry]) -> None:
@@ -120,14 +125,18 @@ class DiskResults:
 
 
 def _scan(folder: Path) -> list[tuple[str, _Entry]]:
-    """Whatever can be read there, the least recently used first; what cannot, and what was half written, goes."""
+    """Whatever can be read there, the least recently used first. What cannot goes, and what was half written long ago:
+    younger parts may be another process's."""
     found = []
     for file in folder.iterdir():
-        with file.open("rb") as opened:
-            told = about(opened.read(HEADER_MOST)) if NAME.fullmatch(file.name) else None
-        if told is None:
-            file.unlink(missing_ok=True)
+        try:
+            stat = file.stat()
+            with file.open("rb") as opened:
+                told = about(opened.read(HEADER_MOST)) if NAME.fullmatch(file.name) else None
+        except FileNotFoundError:
             continue
-        stat = file.stat()
-        found.append((stat.st_mtime, file.name, _Entry(stat.st_size, told)))
+        if told is not None:
+            found.append((stat.st_mtime, file.name, _Entry(stat.st_size, told)))
+        elif not file.name.endswith(PART) or time.time() - stat.st_mtime > HALF_WRITTEN_SECONDS:
+            file.unlink(missing_ok=True)
     return [(name, entry) for _, name, entry in sorted(found, key=lambda each: each[:2])]

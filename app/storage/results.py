@@ -5,6 +5,8 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from redis import RedisError
+
 from app.domain.errors import UnavailableError
 from app.domain.results import Result, ResultsStatus
 from app.storage.disk_results import DiskResults
@@ -74,13 +76,19 @@ class KeptResults:
         return frozenset(of.picture_id for of in abouts | (self._shared.abouts() if self._shared else frozenset()))
 
     def clear(self) -> None:
-        if self._shared is not None:
-            self._shared.clear()
         try:
             self._disk.clear()
-        except OSError as error:
-            log.error("the kept pictures cannot be removed: %s", error.strerror)
+            if self._shared is not None:
+                self._shared.clear()
+        except (OSError, RedisError) as error:
+            log.error("the kept pictures cannot be removed: %s", type(error).__name__)
             raise UnavailableError from None
+
+    def trim(self) -> None:
+        try:
+            self._disk.trim()
+        except OSError as error:
+            log.warning("the kept pictures cannot be trimmed: %s", error.strerror)
 
     def note(self, *, hit: bool) -> None:
         with self._lock:

@@ -97,6 +97,12 @@ class QuotaDays(Repository):
         sums = {kind: int(total) for kind, total in self._connection.execute(query.group_by(quota_entries.c.kind))}
         return sums.get("reserve", 0) - sums.get("commit", 0) - sums.get("release", 0)
 
+    def released(self, user_id: int, day: date, reason: str) -> int:
+        """How many pictures of that day were given back for this reason."""
+        query = select(func.count()).where(quota_entries.c.user_id == user_id, quota_entries.c.day == day)
+        query = query.where(quota_entries.c.kind == "release", quota_entries.c.reason == reason)
+        return self._connection.scalar(query) or 0
+
     def entries(self, user_id: int, day: date, cursor: str | None, limit: int) -> Page[EntryRow]:
         """The ledger of one day, newest first."""
         label = f"entries/{user_id}/{day}"

@@ -195,9 +195,10 @@ class FakeEngine:
     # Within
 
     def _become(self, state: EngineState, reason: str = "", model: str = "fake", **params: str | int) -> None:
+        facts = self.facts if state in {EngineState.WARMING, EngineState.READY} else {}
         with self._changed:
             self._status = EngineStatus(
-                state=state, model=model, device="fake", demo=True, reason=reason, params=params, facts=self.facts
+                state=state, model=model, device="fake", demo=True, reason=reason, params=params, facts=facts
             )
             self._changed.notify_all()
         if self._on_change is not None:

@@ -24,6 +24,7 @@ from app.engine.loras import LoraFolder
 from app.flows import run, uploads
 from app.flows.gallery import delete_image
 from app.flows.loras import list_loras
+from app.flows.recall import Recall
 from app.flows.recover import Reaping, recover
 from app.flows.sessions import end_sessions_of
 from app.flows.submit import submit
@@ -286,3 +287,31 @@ def test_the_original_reaches_the_engine_as_it_was_seen(light: Building) -> None
     assert content is not None
     with Image.open(io.BytesIO(content)) as image:
         assert (image.size, image.mode, dict(image.getexif())) == ((320, 256), "RGB", {})
+
+
+def test_uploads_that_come_at_once_are_few_too(light: Building, monkeypatch: pytest.MonkeyPatch) -> None:
+    mei = light.person("mei")
+    monkeypatch.setattr(uploads, "MOST", 2)
+    coming = [uploads.begin_upload(light.studio, mei, "image/png", ORIGIN) for _ in range(3)]
+    for file in coming:
+        file.write(picture())
+    for file in coming[:2]:
+        uploads.keep_upload(light.studio, mei, file, ORIGIN)
+    with pytest.raises(ConflictError):
+        uploads.keep_upload(light.studio, mei, coming[2], ORIGIN)
+    for file in coming:
+        file.close()
+    assert len(light.studio.uploads.of_user(mei.user_id)) == 2
+
+
+def test_a_waiting_job_whose_beginning_is_gone_disturbs_no_other(light: Building) -> None:
+    mei = light.person("mei")
+    image = upload(light, mei)
+    first, second = (light.click(mei, image=image.id, strength=0.5) for _ in range(2))
+    looks = Recall(light.studio)
+    light.studio.uploads.discard(mei.user_id, image.id)
+    looks.after(replace(first, state=JobState.SUCCEEDED))
+    looks()
+    assert [state_of(light, mei, job)[0] for job in (first, second)] == [JobState.QUEUED] * 2
+    light.work()
+    assert state_of(light, mei, first) == (JobState.FAILED, "input-gone")

@@ -7,6 +7,7 @@ import pytest
 
 from app.domain.errors import InvalidRequestError, ServicePausedError, TooManyJobsError
 from app.domain.jobs import JobState
+from app.domain.ports import EngineState, SlotStatus
 from app.flows import queue_control, run
 from app.flows.cancel import cancel
 from app.flows.jobs import JobView, changes
@@ -115,6 +116,17 @@ def test_times_are_told_once_something_was_measured_and_nobody_guesses_before(li
     queue_control.pause(light.studio, light.console(), ORIGIN)
     paused = light.view(mei, known.job)
     assert (paused.position, paused.eta_seconds) == (1, None)
+
+
+def test_two_children_are_done_in_half_the_time(light: Building) -> None:
+    mei = light.person("mei")
+    light.studio.pace.learn(256 * 256, Measured(step=2.0, rest=1.0))
+    jobs = [light.click(mei) for _ in range(4)]
+    assert light.view(mei, jobs[-1]).eta_seconds == 20
+    states = (EngineState.READY, EngineState.READY, EngineState.FAILED)
+    light.engine.show(tuple(SlotStatus(name=str(number), state=state) for number, state in enumerate(states)))
+    light.studio.line.changed()
+    assert light.view(mei, jobs[-1]).eta_seconds == 10
 
 
 def test_whoever_waits_is_told_when_the_place_changes(light: Building) -> None:

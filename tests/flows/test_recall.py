@@ -22,16 +22,14 @@ from tests.flows.giving import SEED, asked, made, pictures
 from tests.houses import ORIGIN, SMALL, Building, make_house
 
 
-def test_after_a_restart_it_is_given_while_the_model_is_still_being_loaded(
-    tmp_path: Path, furnished: Furnished
-) -> None:
+def test_after_a_restart_it_is_given_while_the_model_still_warms_up(tmp_path: Path, furnished: Furnished) -> None:
     with fresh_database("sqlite", tmp_path, furnished("sqlite")) as url:
         with make_house(url, tmp_path) as before:
             before.person("mei")
             made(before, before.signed_in("mei"))
         with make_house(url, tmp_path) as after:
             mei = after.signed_in("mei")
-            after.engine.become(EngineState.LOADING)
+            after.engine.become(EngineState.WARMING)
             job = after.click(mei, seed=SEED)
             after.recall()
             assert after.view(mei, job).job.state is JobState.SUCCEEDED
@@ -41,7 +39,7 @@ def test_after_a_restart_it_is_given_while_the_model_is_still_being_loaded(
 def test_while_nobody_knows_what_will_be_loaded_it_waits(light: Building) -> None:
     mei = light.person("mei")
     made(light, mei)
-    light.engine.become(EngineState.STARTING)
+    light.engine.become(EngineState.LOADING)
     job, looks = light.click(mei, seed=SEED), recall.Recall(light.studio)
     looks()
     assert light.view(mei, job).job.state is JobState.QUEUED

@@ -8,6 +8,7 @@ import pytest
 
 from app.domain.errors import NotPermittedError, QuotaExceededError
 from app.domain.jobs import JobState
+from app.domain.results import TILED
 from app.flows.check import find_differences
 from app.flows.gallery import delete_image
 from app.flows.queue_control import view_queue
@@ -71,6 +72,30 @@ def test_what_is_charged_in_full_counts_like_any_other(building: Building) -> No
     assert (picture.cached, picture.charged, asked(full)) == (True, True, 1)
     assert full.quota(mei) == (2, 0)
     assert find_differences(full.studio, patience=0) == ()
+
+
+def test_as_many_a_day_are_free_as_may_be_made(light: Building) -> None:
+    mei = light.person("mei", quota_daily=3)
+    made(light, mei)
+    charged = []
+    for _ in range(5):
+        job = light.click(mei, seed=SEED)
+        light.recall()
+        charged += [each.charged for each in pictures(light, mei, job)]
+    assert charged == [False, False, False, True, True]
+    assert light.quota(mei) == (3, 0)
+    assert find_differences(light.studio, patience=0) == ()
+    with pytest.raises(QuotaExceededError):
+        light.click(mei, seed=SEED)
+    light.clock.turn(days=1)
+    assert is_given(light, light.signed_in("mei"))
+
+
+def test_what_was_decoded_in_tiles_is_made_again(light: Building) -> None:
+    mei = light.person("mei")
+    light.engine.facts = {**light.engine.facts, TILED: "in tiles"}
+    made(light, mei)
+    assert not is_given(light, mei)
 
 
 def test_nobody_gets_what_another_person_has_made(light: Building) -> None:

@@ -196,24 +196,26 @@ def test_jobs_that_cannot_be_settled_hold_up_the_queue_before_they_pile_up() -> 
 
 
 def test_a_job_whose_end_finds_no_database_is_followed_by_a_recovery_before_the_next() -> None:
-    desk, settle = Desk(), threading.Event()
+    desk, known = Desk(), threading.Event()
     desk.waiting = ["a", "b", "c"]
     story: list[Any] = []
 
     def run(job: Any, on_steps_done: Callable[[], None]) -> None:  # noqa: ANN401 - as above
-        on_steps_done()
         if job == "a":
+            on_steps_done()
             raise UnavailableError
-        settle.wait(5)
+        if job == "b":  # begun before anybody knew of the trouble
+            known.wait(20)
+        on_steps_done()
         story.append(job)
 
     def recover() -> None:
         story.append("recovery")
 
     made = started(desk, run=run, recover=recover)
-    settle.set()
+    wait_for(lambda: desk.waiting == ["c"])
+    wait_for(lambda: not made.is_clear)
+    known.set()
     wait_for(lambda: "c" in story)
     stopped(made)
-    assert story[0] == "recovery"
-    assert story.count("recovery") == 2
-    assert story.index("c") > 1
+    assert story == ["recovery", "b", "recovery", "c"]

@@ -75,7 +75,8 @@ def _painter(
     facts = facts_of(choice.name, choice.folder, device, choice.weights)
     try:
         tuned = tune(pipeline, device.name, profile)
-        warm_up(pipeline, tuned, lambda fraction: say(wire.Warming(fraction)))
+        known = {**facts, **tuned.facts()}
+        warm_up(pipeline, tuned, lambda fraction: say(wire.Warming(fraction, known)))
         return Painter(pipeline, facts, say, most=profile.most, loras=loras, tuned=tuned)
     except Exception as error:
         if not memory.is_exhausted(error):

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from app.domain.ports import PictureMade, PreviewMade, StepDone
+from app.domain.results import TILED
 from app.engine import wire
 from app.engine.core import batching, denoising, editing, memory
 from app.engine.core.adapters import Adapters
@@ -235,7 +236,7 @@ class Painter:
             _give_up([run], code_of(error))
             return
         seconds = time.monotonic() - piece.begun
-        facts = {**self._facts, **more} | ({"decoded": "in tiles"} if developed.tiled else {})
+        facts = {**self._facts, **more} | ({TILED: "in tiles"} if developed.tiled else {})
         run.tell(
             PictureMade(index=order.index, seed=order.seed, png=content, thumbnail=small, seconds=seconds, facts=facts)
         )

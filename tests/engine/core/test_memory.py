@@ -134,7 +134,7 @@ def test_a_large_picture_that_never_fits_lowers_the_largest_side(pipeline: ZImag
     assert isinstance(said[-1], wire.RunFailed)
 
 
-def test_a_preview_that_does_not_fit_is_left_out(make: Make, easel: Easel, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_preview_that_does_not_fit_is_left_out(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     def short(*_: object) -> NoReturn:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
