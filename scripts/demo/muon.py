@@ -29,20 +29,20 @@ class Muon(torch.optim.Optimizer):
         for group in self.param_groups:
             for matrix in group["params"]:
                 if matrix.grad is not None:
-                    self._move(matrix, group["lr"])
+                    self._move(matrix, matrix.grad, group["lr"])
 
-    def _move(self, matrix: Tensor, rate: float) -> None:
+    def _move(self, matrix: Tensor, gradient: Tensor, rate: float) -> None:
         state: dict[str, Any] = self.state[matrix]
         momentum = state.setdefault("momentum", torch.zeros_like(matrix))
-        momentum.lerp_(matrix.grad, 1 - MOMENTUM)
-        way = orthogonal(matrix.grad.lerp(momentum, MOMENTUM))
+        momentum.lerp_(gradient, 1 - MOMENTUM)
+        way = orthogonal(gradient.lerp(momentum, MOMENTUM))
         matrix.mul_(1 - rate * DECAY).add_(way, alpha=-rate * LENGTH * max(matrix.shape) ** 0.5)
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
     """The nearest matrix whose singular values are about 1, by Newton and Schulz."""
-    wide = matrix.T if matrix.shape[0] > matrix.shape[1] else matrix
-    wide = wide / wide.norm().clamp(min=1e-7)
+    wide: Tensor = matrix.T if matrix.shape[0] > matrix.shape[1] else matrix
+    wide = wide / wide.square().sum().sqrt().clamp(min=1e-7)
     one, three, five = QUINTIC
     for _ in range(ROUNDS):
         square = wide @ wide.T

@@ -93,8 +93,8 @@ def advance(transformer: ZImageTransformer, sketches: Sequence[Sketch]) -> None:
         wanted = velocities[place]
         velocities[place] = wanted + sketches[place].guidance * (wanted - out.float())
     moved = [_moved(sketch, -velocity.squeeze(1)) for sketch, velocity in zip(sketches, velocities, strict=True)]
-    for sketch, (latents, clean) in zip(sketches, moved, strict=True):
-        sketch.latents, sketch.clean = latents, clean
+    for sketch, (now, clean) in zip(sketches, moved, strict=True):
+        sketch.latents, sketch.clean = now, clean
         sketch.step += 1
 
 

@@ -6,7 +6,7 @@ class LoadError(Exception):
 
     def __init__(self, reason: str, /, *, retry: bool = False, **params: str | int | float) -> None:
         self.reason = reason
-        self.params = params
+        self.params: dict[str, str | int | float] = params
         self.retry = retry
         super().__init__(reason)
 

@@ -42,7 +42,9 @@ def check_folder(folder: Path, weighted: Sequence[str] = WEIGHTED) -> None:
 def broken(model: Path, error: WrongFileError | OSError) -> LoadError:
     """The folder or file cannot be used, with what is wrong."""
     if isinstance(error, WrongFileError):
-        return LoadError("engine.broken-model", folder=str(model), detail=error.detail, **error.params)
+        failure = LoadError("engine.broken-model", folder=str(model), detail=error.detail)
+        failure.params |= error.params
+        return failure
     why, file = str(error.strerror), place(error.filename)
     return LoadError("engine.broken-model", folder=str(model), detail="engine.broken.unreadable", file=file, why=why)
 
