@@ -20,7 +20,7 @@ def test_held_out_prompts_give_their_ground_their_colours_and_their_shapes(
     score = scoring.score(pipeline, pictures, height, width)
     assert score.background >= 0.95
     assert score.colour >= 0.9
-    assert score.shape >= 0.4
+    assert score.shape >= 0.75
 
 
 def test_it_fits_into_the_repository() -> None:
@@ -40,8 +40,7 @@ def test_capitals_fillers_chinese_and_two_things_are_understood(
     pipeline: ZImagePipeline, text: str, scene: Scene
 ) -> None:
     verdict = judge.judge(scoring.pictures(pipeline, [text], 256, 256)[0], scene)
-    assert (verdict.background, verdict.colour) == (True, True)
-    assert verdict.shape or len(scene.things) > 1  # two are smaller, and small corners are not sharp yet
+    assert verdict == judge.Verdict(background=True, colour=True, shape=True)
 
 
 @pytest.mark.parametrize("text", ["", "a castle and a dragon", "森林", "qwxz"])
