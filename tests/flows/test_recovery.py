@@ -13,7 +13,6 @@ from app.domain.errors import UnavailableError
 from app.domain.jobs import Job, JobState
 from app.domain.ports import (
     EngineCancelledError,
-    EngineRunError,
     PictureMade,
     PictureNotKeptError,
     PictureRecipe,
@@ -157,29 +156,6 @@ def test_a_job_that_breaks_us_every_time_fails_after_three_tries_and_blocks_nobo
     assert get_job(light.studio, tom, other.id, ORIGIN).job.state is JobState.SUCCEEDED
     assert (light.quota(mei), light.quota(tom)) == ((0, 0), (1, 0))
     assert find_differences(light.studio) == ()
-
-
-def test_what_runs_out_of_memory_is_tried_once_more_alone(light: Building) -> None:
-    mei = light.person("mei")
-    light.engine.fail_next("out-of-memory")
-    light.click(mei)
-    light.work()
-    assert [len(request.pictures) for request in light.engine.requests] == [1, 1]
-    assert light.quota(mei) == (1, 0)
-
-
-def test_what_runs_out_of_memory_twice_fails_clearly(light: Building, monkeypatch: pytest.MonkeyPatch) -> None:
-    mei = light.person("mei")
-    job = light.click(mei, count=2)
-
-    def too_large(_request: object) -> NoReturn:
-        raise EngineRunError("out-of-memory")
-
-    monkeypatch.setattr(light.engine, "run", too_large)
-    light.work()
-    view = get_job(light.studio, mei, job.id, ORIGIN)
-    assert (view.job.state, view.job.error_code) == (JobState.FAILED, "out-of-memory")
-    assert light.quota(mei) == (0, 0)
 
 
 def test_a_file_that_no_row_knows_is_set_aside_at_the_next_start_and_not_removed(light: Building) -> None:
