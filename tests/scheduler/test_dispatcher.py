@@ -196,15 +196,17 @@ def test_jobs_that_cannot_be_settled_hold_up_the_queue_before_they_pile_up() -> 
 
 
 def test_a_job_whose_end_finds_no_database_is_followed_by_a_recovery_before_the_next() -> None:
-    desk, known = Desk(), threading.Event()
+    desk, begun, known = Desk(), threading.Event(), threading.Event()
     desk.waiting = ["a", "b", "c"]
     story: list[Any] = []
 
     def run(job: Any, on_steps_done: Callable[[], None]) -> None:  # noqa: ANN401 - as above
         if job == "a":
             on_steps_done()
+            begun.wait(20)
             raise UnavailableError
         if job == "b":  # begun before anybody knew of the trouble
+            begun.set()
             known.wait(20)
         on_steps_done()
         story.append(job)
@@ -213,7 +215,7 @@ def test_a_job_whose_end_finds_no_database_is_followed_by_a_recovery_before_the_
         story.append("recovery")
 
     made = started(desk, run=run, recover=recover)
-    wait_for(lambda: desk.waiting == ["c"])
+    assert begun.wait(20)
     wait_for(lambda: not made.is_clear)
     known.set()
     wait_for(lambda: "c" in story)

@@ -13,6 +13,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from app.auth.passwords import MAX_LENGTH, MIN_LENGTH
 from app.domain.errors import InvalidRequestError
 from app.domain.people import parse_username
+from app.domain.ports import EngineState
 from app.flows import queue_control
 from app.flows.studio import NOWHERE
 from tests.conftest import FULL
@@ -79,7 +80,10 @@ def test_whatever_is_asked_the_answer_is_in_the_document(
     live: Live, tokens: dict[str, str], known: dict[str, dict[str, str]], case: schemathesis.Case[Any], role: str
 ) -> None:
     improve(case, known[role])
-    queue_control.resume(live.house.studio, live.admin(), NOWHERE)  # an example before this one may have drained it
+    # An example before this one may have drained the queue, or unloaded the model.
+    queue_control.resume(live.house.studio, live.admin(), NOWHERE)
+    if live.engine.status().state is not EngineState.READY:
+        live.engine.become_ready()
     answer = case.call_and_validate(
         base_url=f"{live.url}{PREFIX}",
         headers={"Authorization": f"Bearer {tokens[role]}"},

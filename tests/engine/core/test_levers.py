@@ -173,5 +173,5 @@ def test_each_usual_size_is_made_before_ready_and_the_parent_hears_how_far(
     monkeypatch.setattr(profiles, "choose", lambda *_: (warm, "torchao"))
     said: list[wire.FromChild] = []
     _, ready = furnish(Choice("demo", demo), pick_device("cpu"), "24gb-fp8", LoraFolder(demo.parent), said.append)
-    assert said == [wire.Warming(0), wire.Warming(0.5)]
+    assert said == [wire.Warming(0, ready.facts), wire.Warming(0.5, ready.facts)]
     assert (ready.notice, ready.params["lacking"]) == ("engine.profile-lacks", "torchao")
