@@ -30,7 +30,6 @@ class QueueView:
 
 def view_queue(studio: Studio, actor: Principal, origin: Origin) -> QueueView:
     studio.permit(actor, Permission.QUEUE_MANAGE, origin)
-
     engine, cache = studio.engine.status(), studio.results.status()
 
     def work(tx: Transaction) -> QueueView:
