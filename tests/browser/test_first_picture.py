@@ -76,6 +76,9 @@ def test_from_the_first_password_to_a_picture_that_nobody_else_can_open(served: 
     mei.sign_in("mei", passwords["mei"])
     change_password(mei, passwords["mei"])
     expect(mei.page.locator("#tab-admin")).to_have_count(0)
+    example = mei.page.locator("#examples button", has_text="A red circle on a white background")
+    example.click()  # the demo model is offered what it can paint
+    expect(mei.page.get_by_label("Prompt", exact=True)).to_have_value("A red circle on a white background")
     mei.page.get_by_label("Prompt", exact=True).fill("一个红色的圆")
     mei.page.get_by_role("radio", name="512²").check(force=True)
     mei.page.get_by_label("Pictures", exact=True).fill("2")

@@ -4,6 +4,7 @@ import pytest
 
 from app.engine.core.models import DEMO
 from app.engine.core.untyped import ZImagePipeline
+from app.messages import LANGUAGES, translate
 from scripts.demo import judge, scoring
 from scripts.demo.scenes import Scene, Thing
 
@@ -40,6 +41,24 @@ def test_capitals_fillers_chinese_and_two_things_are_understood(
     pipeline: ZImagePipeline, text: str, scene: Scene
 ) -> None:
     verdict = judge.judge(scoring.pictures(pipeline, [text], 256, 256)[0], scene)
+    assert verdict == judge.Verdict(background=True, colour=True, shape=True)
+
+
+OFFERED = [
+    Scene((Thing("circle", "red"),), "white"),
+    Scene((Thing("heart", "yellow"),), "blue", count=4),
+    Scene((Thing("heart", "green", "large", "top left"),), "pink"),
+    Scene((Thing("triangle", "orange"),), "black", count=2),
+    Scene((Thing("square", "blue"), Thing("ring", "red")), "white"),
+    Scene((Thing("cross", "cyan", "small", "bottom right"),), "yellow"),
+]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("number", range(1, 7))
+def test_what_the_page_offers_to_try_comes_out_right(pipeline: ZImagePipeline, language: str, number: int) -> None:
+    text = translate(language, f"ui.demo-example.{number}")
+    verdict = judge.judge(scoring.pictures(pipeline, [text], 512, 512)[0], OFFERED[number - 1])
     assert verdict == judge.Verdict(background=True, colour=True, shape=True)
 
 

@@ -13,7 +13,7 @@ const ICONS = { demo: "flask", loading: "info", failed: "warning", paused: "paus
 const listeners = [];
 let wake = () => {};
 
-/** `use()` whenever the service became ready, paused, draining or something else. */
+/** `use()` whenever the service became ready, paused, draining or something else, or has the demo model or another. */
 export function onService(use) {
   listeners.push(use);
 }
@@ -54,8 +54,9 @@ function shown() {
 
 function paint(root, status) {
   const service = status.draining ? "draining" : status.paused ? "paused" : status.ready ? "ready" : "waiting";
-  if (document.body.dataset.service !== service) {
-    document.body.dataset.service = service;
+  const model = status.notices.some((each) => each.kind === "demo") ? "demo" : "own";
+  if (document.body.dataset.service !== service || document.body.dataset.model !== model) {
+    Object.assign(document.body.dataset, { service, model });
     for (const use of listeners) use();
   }
   const wanted = JSON.stringify(status.notices);

@@ -30,12 +30,15 @@ function canvas(root) {
   const wall = new Wall(root.querySelector("#gallery"), { limit: RECENT, most: RECENT, empty: root.querySelector("#gallery-empty") });
   walls.push(wall);
   root.querySelector("#all-pictures").addEventListener("click", () => showTab("gallery"));
-  root.querySelector("#examples").replaceChildren(...EXAMPLES.map(example));
+  offerExamples(root);
   onJob((job, first) => {
     feed.show(job, first);
     noticeChange(job);
   });
-  onService(() => feed.refresh());
+  onService(() => {
+    feed.refresh();
+    offerExamples(root);
+  });
   onQuiet(() => {
     refreshMe();
     refreshNotices();
@@ -76,8 +79,16 @@ function library(root) {
   wall.load();
 }
 
-function example(name) {
-  const words = t(`example.${name}`);
+/** What the model that serves can paint: the demo model knows plain shapes alone. */
+function offerExamples(root) {
+  const kind = document.body.dataset.model === "demo" ? "demo-example" : "example";
+  const place = root.querySelector("#examples");
+  if (place.dataset.kind === kind) return;
+  place.dataset.kind = kind;
+  place.replaceChildren(...EXAMPLES.map((name) => example(t(`${kind}.${name}`))));
+}
+
+function example(words) {
   const button = el("button", { type: "button", class: "example", dir: "auto" }, words);
   button.addEventListener("click", () => usePrompt(words));
   return button;
