@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
+from datetime import timedelta
 from typing import Final, Protocol
 
 from app.domain.ports import EngineRequest, PictureOrder
@@ -61,8 +62,9 @@ class Results(Protocol):
     def clear(self) -> None:
         """Everybody's. Raises UnavailableError, which nothing else here does."""
 
-    def trim(self) -> None:
-        """Let go of what is beyond the limit: it may be lower than before."""
+    def sweep(self, untouched: timedelta) -> None:
+        """Let go of what is beyond the limit, which may be lower than before, and of temporary files that nobody has
+        touched for so long."""
 
     def note(self, *, hit: bool) -> None:
         """One picture was given from here, or had to be made."""

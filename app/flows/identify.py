@@ -78,7 +78,7 @@ def role_now(studio: Studio, actor: Principal) -> Role | None:
 
     Asked again while an answer waits or streams.
     """
-    return studio.store.read(lambda tx: _role_in(studio, tx, actor))
+    return studio.store.read(lambda tx: role_in(studio, tx, actor))
 
 
 def still_stands(studio: Studio, actor: Principal) -> bool:
@@ -93,7 +93,7 @@ def require_standing(studio: Studio, tx: Transaction, actor: Principal) -> None:
     """
     if actor.user_id == CONSOLE_ID:
         return
-    if _role_in(studio, tx, actor, lock=True) is None:
+    if role_in(studio, tx, actor, lock=True) is None:
         raise NotAuthenticatedError
 
 
@@ -101,7 +101,8 @@ def times_of(row: SessionRow) -> Times:
     return Times(created=row.created_at, last_seen=row.last_seen_at, expires=row.expires_at)
 
 
-def _role_in(studio: Studio, tx: Transaction, actor: Principal, *, lock: bool = False) -> Role | None:
+def role_in(studio: Studio, tx: Transaction, actor: Principal, *, lock: bool = False) -> Role | None:
+    """As `role_now`, in a transaction that is open; `lock` locks the account."""
     now, current = studio.clock.now(), _principal(tx.users.get(actor.user_id, lock=lock))
     if current is None:
         return None

@@ -6,10 +6,11 @@ from collections.abc import Container
 from dataclasses import dataclass
 from typing import Final
 
-from app.auth.policy import Permission
-from app.domain.errors import FieldError, InvalidRequestError, NotFoundError
+from app.auth.policy import Permission, allows
+from app.domain.errors import FieldError, InvalidRequestError, NotAuthenticatedError, NotFoundError
 from app.domain.jobs import Job, JobState, Picture, is_id
 from app.domain.people import Origin, Principal
+from app.flows.identify import role_in
 from app.flows.places import placing
 from app.flows.studio import Studio
 from app.scheduler.line import Place
@@ -80,23 +81,55 @@ def changes(studio: Studio, actor: Principal, since: str | None, origin: Origin)
     """What changed for the actor since `since`; without or with an unknown one, the unfinished jobs."""
     studio.permit(actor, Permission.JOB_READ, origin)
     version = studio.progress.version(actor.user_id)
-    found = _REV.fullmatch(since or "")
+    return studio.store.read(lambda tx: _changes(studio, tx, actor, since, version))
 
-    def work(tx: Transaction) -> Changes:
-        revision = tx.users.revision(actor.user_id)
-        known = found if found is not None and int(found[1]) <= revision else None
-        if known is None:
-            jobs = tx.jobs.unfinished(actor.user_id, limit=MOST_UNFINISHED)
-        else:
-            # Steps and places of another process' numbering say nothing here; what moved in the database does.
-            seen = int(known[3]) if known[2] == studio.progress.process else version
-            jobs = tx.jobs.changed_since(actor.user_id, int(known[1]))
-            if version > seen:
-                jobs += _stepped(studio, tx, actor, seen, {job.id for job in jobs})
-        rev = f"{revision}.{studio.progress.process}.{version}"
-        return Changes(rev, job_views(studio, tx, jobs), version, known is not None)
+
+def changes_later(studio: Studio, actor: Principal, since: str | None) -> Changes | None:
+    """The same for whoever asked and waited; None if the actor's role is another one by now.
+
+    Raises NotAuthenticatedError once what proved the actor has ended.
+    """
+    version = studio.progress.version(actor.user_id)
+
+    def work(tx: Transaction) -> Changes | None:
+        # Whatever woke the actor may have ended this very session, or changed what it may see from now on.
+        role = role_in(studio, tx, actor)
+        if role is None:
+            raise NotAuthenticatedError
+        return _changes(studio, tx, actor, since, version) if role is actor.user.role else None
 
     return studio.store.read(work)
+
+
+def unchanged(studio: Studio, actor: Principal, since: str | None) -> Changes | None:
+    """That nothing has changed since then, if this process alone can tell; it takes no time.
+
+    What another process did wakes whoever waits for it: the watcher looks at everybody who is new among them.
+    """
+    version = studio.progress.version(actor.user_id)
+    if not allows(actor, Permission.JOB_READ) or since is None or _REV.fullmatch(since) is None:
+        return None
+    return Changes(since, (), version, known=True) if since.endswith(_told_here(studio, version)) else None
+
+
+def _changes(studio: Studio, tx: Transaction, actor: Principal, since: str | None, version: int) -> Changes:
+    found = _REV.fullmatch(since or "")
+    revision = tx.users.revision(actor.user_id)
+    known = found if found is not None and int(found[1]) <= revision else None
+    if known is None:
+        jobs = tx.jobs.unfinished(actor.user_id, limit=MOST_UNFINISHED)
+    else:
+        # Steps and places of another process' numbering say nothing here; what moved in the database does.
+        seen = int(known[3]) if known[2] == studio.progress.process else version
+        jobs = tx.jobs.changed_since(actor.user_id, int(known[1]))
+        if version > seen:
+            jobs += _stepped(studio, tx, actor, seen, {job.id for job in jobs})
+    rev = f"{revision}{_told_here(studio, version)}"
+    return Changes(rev, job_views(studio, tx, jobs), version, known is not None)
+
+
+def _told_here(studio: Studio, version: int) -> str:
+    return f".{studio.progress.process}.{version}"
 
 
 def require_limit(limit: int) -> None:

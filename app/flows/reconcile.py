@@ -27,7 +27,8 @@ LONGEST_WRITE: Final = timedelta(hours=1)
 def reconcile(studio: Studio) -> None:
     """Half-written files go, files that no row knows are set aside, pictures whose file is gone leave the gallery, and
     nothing that is gone is given again."""
-    studio.vault.sweep(timedelta() if studio.alone else LONGEST_WRITE)
+    for kept in (studio.vault, studio.results):
+        kept.sweep(timedelta() if studio.alone else LONGEST_WRITE)
     studio.store.write(lambda tx: _set_bounds_of_days(studio, tx))
     _set_aside_unknown_files(studio)
     _note_lost_pictures(studio)

@@ -73,7 +73,6 @@ def remember(studio: Studio, job: Job, request: EngineRequest, made: PictureMade
 
 def forget_what_is_gone(studio: Studio) -> None:
     """Copies of pictures that were deleted, and of people who were disabled, where no server that had them was told."""
-    studio.results.trim()
     kept = studio.results.picture_ids()
     for image_id in kept - (studio.store.read(lambda tx: tx.images.shown(kept)) if kept else frozenset()):
         studio.results.forget_picture(image_id)

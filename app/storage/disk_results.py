@@ -5,17 +5,15 @@ import os
 import re
 import secrets
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from app.storage.files import PART
+from app.storage.files import PART, remove_parts
 from app.storage.seal import HEADER_MOST, About, about
 
-HALF_WRITTEN_SECONDS: Final = 600.0
 NAME: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -91,8 +89,11 @@ class DiskResults:
         with self._lock:
             return len(self._known()), self._bytes
 
-    def trim(self) -> None:
+    def sweep(self, untouched: float) -> None:
+        """Make room, and remove what was half written and not touched for so many seconds."""
         with self._lock:
+            if self._folder.is_dir():
+                remove_parts(self._folder, untouched)
             self._make_room(self._known())
 
     def clear(self) -> None:
@@ -125,8 +126,8 @@ class DiskResults:
 
 
 def _scan(folder: Path) -> list[tuple[str, _Entry]]:
-    """Whatever can be read there, the least recently used first. What cannot goes, and what was half written long ago:
-    younger parts may be another process's."""
+    """Whatever can be read there, the least recently used first. What cannot goes, but for what another process may
+    be writing."""
     found = []
     for file in folder.iterdir():
         try:
@@ -137,6 +138,6 @@ def _scan(folder: Path) -> list[tuple[str, _Entry]]:
             continue
         if told is not None:
             found.append((stat.st_mtime, file.name, _Entry(stat.st_size, told)))
-        elif not file.name.endswith(PART) or time.time() - stat.st_mtime > HALF_WRITTEN_SECONDS:
+        elif not file.name.endswith(PART):
             file.unlink(missing_ok=True)
     return [(name, entry) for _, name, entry in sorted(found, key=lambda each: each[:2])]

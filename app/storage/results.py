@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 from redis import RedisError
@@ -84,11 +85,11 @@ class KeptResults:
             log.error("the kept pictures cannot be removed: %s", type(error).__name__)
             raise UnavailableError from None
 
-    def trim(self) -> None:
+    def sweep(self, untouched: timedelta) -> None:
         try:
-            self._disk.trim()
+            self._disk.sweep(untouched.total_seconds())
         except OSError as error:
-            log.warning("the kept pictures cannot be trimmed: %s", error.strerror)
+            log.warning("the kept pictures cannot be swept: %s", error.strerror)
 
     def note(self, *, hit: bool) -> None:
         with self._lock:

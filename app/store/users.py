@@ -133,22 +133,33 @@ class Users(Repository):
         self._connection.execute(update(users).where(users.c.id == user_id).values(**values))
 
     def _one(self, condition: Any, *, lock: bool) -> Account | None:  # noqa: ANN401 - an SQL expression
-        query = select(users).where(condition)
-        row = self._connection.execute(query.with_for_update() if lock else query).one_or_none()
-        if row is None:
-            return None
-        limits = self._connection.execute(select(roles).where(roles.c.name == row.role)).one()
-        return Account(user=_user(row), limits=_limits(limits), password_hash=row.password_hash)
+        if not lock:
+            found = self._connection.execute(_WITH_ROLE.where(condition)).one_or_none()
+            return None if found is None else _account(found, _limits_beside(found))
+        # The role by itself: locked with the user, it would let its people wait for each other.
+        row = self._connection.execute(select(users).where(condition).with_for_update()).one_or_none()
+        return None if row is None else _account(row, Roles(self._connection).get(Role(row.role)))
 
 
 _LIMITS = tuple(field for field in RoleLimits.__dataclass_fields__ if field != "role")
-
-
+# A role's columns have names that a user's have too.
+_BESIDE = {field: f"role_{field}" for field in _LIMITS}
+_WITH_ROLE = select(users, *(roles.c[field].label(label) for field, label in _BESIDE.items())).join(
+    roles, roles.c.name == users.c.role
+)
 _BEGINNING = {"job_revision": 0, "served_until": 0, "served_until_bulk": 0, "last_served": 0}
+
+
+def _account(row: Row[Any], limits: RoleLimits) -> Account:
+    return Account(user=_user(row), limits=limits, password_hash=row.password_hash)
 
 
 def _limits(row: Row[Any]) -> RoleLimits:
     return RoleLimits(role=Role(row.name), **{field: getattr(row, field) for field in _LIMITS})
+
+
+def _limits_beside(row: Row[Any]) -> RoleLimits:
+    return RoleLimits(role=Role(row.role), **{field: getattr(row, label) for field, label in _BESIDE.items()})
 
 
 def _user(row: Row[Any]) -> User:

@@ -1,7 +1,7 @@
 """The outermost layer, pure ASGI: who is asking, and may this request go on at all. Default deny.
 
 Order: a clear request, identity, the public list, the closed routes, cross-site, password change; and for requests
-with a body all of it again once the body is there.
+with a body all of it again once the body is there, unless it came at once and nobody has changed.
 """
 
 import logging
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote, urlsplit
 
+import anyio
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.responses import RedirectResponse, Response
@@ -60,6 +61,8 @@ FILES: Final = ("POST", "/api/v1/uploads")
 BY_ITSELF: Final = re.compile(r"/(api/v1/events|account/status|gradio_api/(heartbeat/.*|queue/data))")
 # These answer whatever the database does.
 NEEDS_NOBODY: Final = frozenset({"/healthz", "/readyz"})
+# Until another process is asked again who somebody is; what ends a session there is to end it within a second.
+HOLDS_SECONDS: Final = 0.2
 REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
 
@@ -100,11 +103,13 @@ class Guard:
             is_file = (scope["method"], inner_path(scope)) == FILES
             receive = limited(scope, receive, MAX_BYTES if is_file else MAX_BODY)
             if refusal is None and scope["method"] not in SAFE and not is_file:
+                asked, until = self._identity(visitor), anyio.current_time() + HOLDS_SECONDS
                 receive = replayed(await whole_body(receive), receive)
                 # It may have come long after its head: who asks counts as of now.
-                visitor = await self._identify(scope, visitor)
-                scope["state"]["visitor"] = visitor
-                refusal = await self._refusal(scope, visitor)
+                if self._identity(visitor) != asked or anyio.current_time() > until:
+                    visitor = await self._identify(scope, visitor)
+                    scope["state"]["visitor"] = visitor
+                    refusal = await self._refusal(scope, visitor)
             await (refusal or self.app)(scope, receive, log.send)
         except StudioError as error:
             if not log.status:
@@ -139,6 +144,10 @@ class Guard:
             actor = await in_thread(who_has_session, self.studio, secret, is_use=is_use)
         language = actor.user.language if actor and actor.user.language in LANGUAGES else visitor.language
         return Visitor(actor, visitor.origin, language or visitor.language, visitor.nonce)
+
+    def _identity(self, visitor: Visitor) -> int:
+        """Another number once something about whoever asks has changed, as far as this process knows."""
+        return 0 if visitor.actor is None else self.studio.identities.version(visitor.actor.user_id)
 
     async def _refusal(self, scope: Scope, visitor: Visitor) -> Response | None:
         path, method = inner_path(scope), scope["method"]

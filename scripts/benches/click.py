@@ -32,7 +32,7 @@ REST: Final = "guard, HTTP, threads"
 # What is replaced by the same with a watch around it; named, as the web is imported late and in its own way.
 WATCHED: Final = (
     ("who is it", "app.web.guard.who_has_token"),
-    ("who is it", "app.web.routes.api_v1.role_now"),
+    ("who is it", "app.flows.jobs.role_in"),
     ("submit", "app.flows.submit.submit"),
     ("answer", "app.flows.jobs.get_job"),
     ("claim", "app.flows.run.claim"),
@@ -40,6 +40,7 @@ WATCHED: Final = (
     ("settle", "app.flows.ending.end"),
     ("write, fsync", "app.storage.vault.write_whole"),
     ("notify", "app.flows.jobs.changes"),
+    ("notify", "app.flows.jobs.changes_later"),
 )
 STAGES: Final = (
     "who is it",

@@ -5,6 +5,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import NoReturn
 
@@ -17,6 +18,7 @@ from app.storage.redis_results import RedisResults
 from app.storage.results import KeptResults
 
 MOST = 10_000
+HOUR = timedelta(hours=1)
 
 
 def result(size: int = 1000, picture_id: str = "0123456789abcdef", user_id: int = 1) -> Result:
@@ -114,7 +116,7 @@ def test_with_less_room_than_before_the_rest_goes_when_the_owner_of_the_queue_sa
         other = opened(tmp_path, most)
         before = len(files(tmp_path))
         assert other.status().entries == before  # whoever only looks removes nothing, whatever its settings are
-        other.trim()
+        other.sweep(HOUR)
         assert other.status().entries == len(files(tmp_path)) == entries
 
 
@@ -124,8 +126,21 @@ def test_what_another_process_is_writing_is_left_alone(tmp_path: Path) -> None:
     for part in parts:
         part.write_bytes(b"half")
     os.utime(parts[0], (1, 1))
-    assert opened(tmp_path).status().entries == 1
+    kept = opened(tmp_path)
+    assert kept.status().entries == 1
+    assert [part.exists() for part in parts] == [True, True]
+    kept.sweep(HOUR)
     assert [part.exists() for part in parts] == [False, True]
+
+
+def test_what_a_killed_server_was_writing_goes_when_nobody_else_can_be(tmp_path: Path) -> None:
+    kept = opened(tmp_path)
+    kept.keep(b"recipe", result())
+    part = tmp_path / "results" / ".a.part"
+    part.write_bytes(b"half")
+    kept.sweep(timedelta())
+    assert not part.exists()
+    assert kept.find(b"recipe") is not None
 
 
 def test_nothing_is_kept_or_found_when_it_is_off(tmp_path: Path) -> None:

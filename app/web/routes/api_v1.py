@@ -7,10 +7,9 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from app.domain.errors import FieldError, InvalidRequestError, NotAuthenticatedError, NotFoundError
+from app.domain.errors import FieldError, InvalidRequestError, NotFoundError
 from app.domain.jobs import JobState
 from app.flows import account, cancel, gallery, jobs, submit
-from app.flows.identify import role_now
 from app.flows.preview import preview
 from app.flows.studio import Studio
 from app.flows.views import image_json, job_json, me_json
@@ -90,19 +89,17 @@ async def get_events(studio: Studio, call: Call) -> Response:
         raise InvalidRequestError([FieldError("wait", "field.range", {"min": 0, "max": MAX_WAIT})])
     deadline = anyio.current_time() + wait
     noted = studio.progress.noted_at(call.actor.user_id)
-    news = await in_thread(jobs.changes, studio, call.actor, since, call.origin)
+    news = jobs.unchanged(studio, call.actor, since) if wait else None
+    news = news or await in_thread(jobs.changes, studio, call.actor, since, call.origin)
     while news.known and not news.jobs and (left := deadline - anyio.current_time()) > 0:
         await studio.progress.wait(call.actor.user_id, news.version, left)
         # The page asks for its quota and the state of the service when a poll ends without a job.
         if studio.progress.closed or studio.progress.noted_at(call.actor.user_id) != noted:
             break
-        # Whatever woke us may have ended this very session, or changed what it may see from the next request on.
-        role = await in_thread(role_now, studio, call.actor)
-        if role is None:
-            raise NotAuthenticatedError
-        if role is not call.actor.user.role:
+        later = await in_thread(jobs.changes_later, studio, call.actor, since)
+        if later is None:
             break
-        news = await in_thread(jobs.changes, studio, call.actor, since, call.origin)
+        news = later
     rev = news.rev if news.jobs or since is None or not news.known else since
     return json_answer({"rev": rev, "jobs": [job_json(each, call.language) for each in news.jobs]})
 
