@@ -1,20 +1,26 @@
 """What every test may use, and the peace that every test may expect: a clean environment and nothing random."""
 
+import gc
 import os
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 import hypothesis
 import pytest
 
+from app.auth import passwords
 from tests.databases import KINDS, Kind, fresh_database
 
 IN_CI = os.environ.get("CI") == "true"
 FULL = os.environ.get("ATELIER_TEST_FULL") == "1"
 # Seconds that a test which counts up to a rate may take.
 ROOM_IN_MINUTE = 15
+# Each real hash takes 46 MiB and 50 ms, and thousands are made: these are of the same kind, and next to nothing.
+REAL_HASHER = passwords.HASHER
+QUICK_HASHER = REAL_HASHER.using(memory_cost=8)
 # Folders where the tests of each file share a server, which no second worker need start.
 SHARING = frozenset({"browser", "pitfalls", "web"})
 
@@ -30,6 +36,7 @@ def pytest_configure() -> None:
         "atelier", deadline=None, derandomize=IN_CI, max_examples=1000 if FULL else 100
     )
     hypothesis.settings.load_profile("atelier")
+    patch.object(passwords, "HASHER", QUICK_HASHER).start()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -42,6 +49,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     long = [item for item in items if item.get_closest_marker("full")]
     config.hook.pytest_deselected(items=long)
     items[:] = [item for item in items if item not in long]
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays: the collector need not look at a million objects each time."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -70,6 +83,13 @@ def empty_database_url(database_kind: Kind, tmp_path: Path) -> Iterator[str]:
 def database_url(empty_database_url: str) -> str:
     """A database of this test alone; a folder's conftest may hand out one with tables instead."""
     return empty_database_url
+
+
+@pytest.fixture
+def real_hashes() -> Iterator[None]:
+    """Passwords cost what they cost people."""
+    with patch.object(passwords, "HASHER", REAL_HASHER):
+        yield
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from app.auth.guessable import is_guessable
 from app.domain.errors import FieldError, InvalidRequestError
 
 # ASVS 5.0, appendix C.
-_HASHER: Final = argon2.using(type="ID", memory_cost=46 * 1024, time_cost=1, parallelism=1)  # type: ignore[no-untyped-call]
+HASHER: Final = argon2.using(type="ID", memory_cost=46 * 1024, time_cost=1, parallelism=1)  # type: ignore[no-untyped-call]
 _AT_ONCE: Final = threading.BoundedSemaphore(4)
 MIN_LENGTH: Final = 8
 MAX_LENGTH: Final = 256
@@ -44,7 +44,7 @@ def random_password() -> str:
 
 def hash_password(password: str) -> str:
     with _AT_ONCE:
-        return str(_HASHER.hash(unicodedata.normalize("NFC", password)))
+        return str(HASHER.hash(unicodedata.normalize("NFC", password)))
 
 
 def verify_password(password: str, password_hash: str) -> bool:
@@ -53,7 +53,7 @@ def verify_password(password: str, password_hash: str) -> bool:
     if len(password) > MAX_LENGTH or any(unicodedata.category(character) == "Cs" for character in password):
         password = UNACCEPTABLE
     with _AT_ONCE:
-        return bool(_HASHER.verify(password, password_hash))
+        return bool(HASHER.verify(password, password_hash))
 
 
 def prepare() -> None:
@@ -67,7 +67,7 @@ def spend_the_time(password: str) -> None:
 
 
 def needs_rehash(password_hash: str) -> bool:
-    return bool(_HASHER.needs_update(password_hash))
+    return bool(HASHER.needs_update(password_hash))
 
 
 _nobodys: list[str] = []

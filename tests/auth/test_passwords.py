@@ -34,6 +34,7 @@ def refusal(value: object, username: str = "mei.lin", context: tuple[str, ...] =
     return None
 
 
+@pytest.mark.usefixtures("real_hashes")
 def test_a_password_is_kept_as_argon2id_with_the_chosen_cost() -> None:
     """Pitfall peers §d2.12: passwords behind fast hashes, compared with `==`, or cut off."""
     kept = hash_password("correct horse battery")

@@ -110,6 +110,7 @@ def test_a_password_changed_or_account_disabled_while_it_was_checked_opens_nothi
         sign_in(raced, "mei", PASSWORD, ORIGIN)
 
 
+@pytest.mark.usefixtures("real_hashes")
 def test_a_login_renews_a_hash_of_older_parameters(light: Building) -> None:
     light.person("mei")
     old = argon2.using(type="ID", memory_cost=8 * 1024, time_cost=1, parallelism=1).hash(PASSWORD)  # type: ignore[no-untyped-call]

@@ -89,8 +89,9 @@ async def get_events(studio: Studio, call: Call) -> Response:
         raise InvalidRequestError([FieldError("wait", "field.range", {"min": 0, "max": MAX_WAIT})])
     deadline = anyio.current_time() + wait
     noted = studio.progress.noted_at(call.actor.user_id)
-    news = jobs.unchanged(studio, call.actor, since) if wait else None
-    news = news or await in_thread(jobs.changes, studio, call.actor, since, call.origin)
+    news = jobs.unchanged(studio, call.actor, since)
+    if news is None or wait == 0:
+        news = await in_thread(jobs.changes, studio, call.actor, since, call.origin)
     while news.known and not news.jobs and (left := deadline - anyio.current_time()) > 0:
         await studio.progress.wait(call.actor.user_id, news.version, left)
         # The page asks for its quota and the state of the service when a poll ends without a job.
