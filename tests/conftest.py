@@ -22,6 +22,7 @@ ROOM_IN_MINUTE = 15
 REAL_HASHER = passwords.HASHER
 QUICK_HASHER = REAL_HASHER.using(memory_cost=8)
 # Folders where the tests of each file share a server, which no second worker need start.
+LONG = frozenset({"crash", "demo"})
 SHARING = frozenset({"browser", "pitfalls", "web"})
 
 
@@ -40,10 +41,12 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the long matrices unless they are asked for, and let one worker have what shares a server."""
+    """Leave out the long matrices unless they are asked for, let one worker have what shares a server, and begin with
+    what takes longest, or one worker would still be at it when the others are done."""
     for item in items:
         if item.path.parent.name in SHARING and not item.get_closest_marker("xdist_group"):
             item.add_marker(pytest.mark.xdist_group(item.path.name))
+    items.sort(key=lambda item: item.path.parent.name not in LONG)
     if FULL:
         return
     long = [item for item in items if item.get_closest_marker("full")]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import CursorResult, Row, delete, func, insert, select, update
+from sqlalchemy import CursorResult, Row, bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from app.domain.people import Scope
@@ -13,6 +13,10 @@ from app.store.rows import Repository
 from app.store.tables import api_tokens, login_failures, sessions
 
 MOST_SHOWN: Final = 500
+# Every request asks one of these, and building it would take longer than finding.
+_SESSION_BY_HASH: Final = select(sessions).where(sessions.c.token_hash == bindparam("hash"))
+_SESSION_BY_ID: Final = select(sessions).where(sessions.c.id == bindparam("number"))
+_TOKEN_BY_ID: Final = select(api_tokens).where(api_tokens.c.id == bindparam("number"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,11 +60,11 @@ class Sessions(Repository):
         self._connection.execute(insert(sessions).values(**values))
 
     def by_hash(self, token_hash: str) -> SessionRow | None:
-        row = self._connection.execute(select(sessions).where(sessions.c.token_hash == token_hash)).one_or_none()
+        row = self._connection.execute(_SESSION_BY_HASH, {"hash": token_hash}).one_or_none()
         return None if row is None else _session(row)
 
     def get(self, session_id: int) -> SessionRow | None:
-        row = self._connection.execute(select(sessions).where(sessions.c.id == session_id)).one_or_none()
+        row = self._connection.execute(_SESSION_BY_ID, {"number": session_id}).one_or_none()
         return None if row is None else _session(row)
 
     def of_user(self, user_id: int) -> tuple[SessionRow, ...]:
@@ -106,7 +110,7 @@ class ApiTokens(Repository):
         return _token(self._connection.execute(select(api_tokens).where(api_tokens.c.id == values["id"])).one())
 
     def get(self, token_id: str) -> TokenRow | None:
-        row = self._connection.execute(select(api_tokens).where(api_tokens.c.id == token_id)).one_or_none()
+        row = self._connection.execute(_TOKEN_BY_ID, {"number": token_id}).one_or_none()
         return None if row is None else _token(row)
 
     def of_user(self, user_id: int) -> tuple[TokenRow, ...]:

@@ -5,7 +5,7 @@ from datetime import date, datetime
 from functools import cache
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, CursorResult, Row, Select, func, insert, select, update
+from sqlalchemy import ColumnElement, CursorResult, Row, Select, bindparam, func, insert, select, update
 
 from app.domain.editing import denoising_steps
 from app.domain.jobs import MOVES, UNFINISHED, Job, JobState
@@ -48,7 +48,7 @@ class Jobs(Repository):
         self._connection.execute(insert(jobs).values(**values))
 
     def get(self, job_id: str) -> Job | None:
-        row = self._connection.execute(_select().where(jobs.c.id == job_id)).one_or_none()
+        row = self._connection.execute(_by_id(), {"job": job_id}).one_or_none()
         return None if row is None else _job(row)
 
     def waiting(self, user_id: int) -> int:
@@ -134,8 +134,8 @@ class Jobs(Repository):
         return frozenset(each for row in rows for each in row if each is not None)
 
     def changed_since(self, user_id: int, revision: int) -> tuple[Job, ...]:
-        query = _select().where(jobs.c.user_id == user_id, jobs.c.revision > revision).order_by(jobs.c.revision)
-        return tuple(_job(row) for row in self._connection.execute(query))
+        asked = {"owner": user_id, "seen": revision}
+        return tuple(_job(row) for row in self._connection.execute(_changed_since(), asked))
 
     def list(self, user_id: int, state: JobState | None, cursor: str | None, limit: int) -> Page[Job]:
         """Own jobs, newest first."""
@@ -167,7 +167,7 @@ _ORDER: Final = (jobs.c.vstart, users.c.last_served, jobs.c.seq)
 
 @cache
 def _next_in_line() -> Select[tuple[str, int]]:
-    """Built once: every claim asks it, and building takes longer than finding."""
+    """Built once, as all that is asked at every click: building takes longer than finding."""
     may_run = _is_queued() & jobs.c.user_id.not_in(_at_their_limit())
     first = select(jobs.c.vstart).where(may_run).order_by(jobs.c.vstart).limit(1).scalar_subquery()
     ties = select(jobs.c.id, jobs.c.user_id).join(users, users.c.id == jobs.c.user_id)
@@ -195,6 +195,17 @@ def _is_queued() -> ColumnElement[bool]:
 def _select() -> Select[Any]:
     columns = [column for column in jobs.c if column.name not in {"ip_address", "token_id"}]
     return select(*columns, users.c.username).join(users, users.c.id == jobs.c.user_id)
+
+
+@cache
+def _by_id() -> Select[Any]:
+    return _select().where(jobs.c.id == bindparam("job"))
+
+
+@cache
+def _changed_since() -> Select[Any]:
+    news = (jobs.c.user_id == bindparam("owner")) & (jobs.c.revision > bindparam("seen"))
+    return _select().where(news).order_by(jobs.c.revision)
 
 
 def _job(row: Row[Any]) -> Job:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import ColumnElement, case, delete, insert, select, update
 
@@ -26,8 +27,7 @@ class ServiceRow:
 
 class Service(Repository):
     def get(self) -> ServiceRow:
-        columns = [service_state.c[field] for field in ServiceRow.__dataclass_fields__]
-        return ServiceRow(**self._connection.execute(select(*columns)).one()._asdict())
+        return ServiceRow(**self._connection.execute(_STATE).one()._asdict())
 
     def take_turns(self) -> None:
         """Whoever else asks for this waits until the transaction has ended."""
@@ -57,6 +57,10 @@ class Service(Repository):
     def announce(self) -> None:
         """Make every process look again."""
         self._connection.execute(update(service_state).values(revision=service_state.c.revision + 1))
+
+
+# Built once: it is asked several times at every click.
+_STATE: Final = select(*(service_state.c[field] for field in ServiceRow.__dataclass_fields__))
 
 
 def _later(than: int) -> ColumnElement[int]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, case, func, insert, select, update
+from sqlalchemy import ColumnElement, Row, Select, bindparam, case, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from app.domain.errors import ConflictError
@@ -57,10 +57,14 @@ class Users(Repository):
         return self._connection.scalar(select(func.count()).select_from(users)) or 0
 
     def get(self, user_id: int, *, lock: bool = False) -> Account | None:
-        return self._one(users.c.id == user_id, lock=lock)
+        if lock:
+            return self._locked(users.c.id == user_id)
+        return self._with_role(_BY_ID, {"number": user_id})
 
     def by_name(self, username: str, *, lock: bool = False) -> Account | None:
-        return self._one(users.c.username == username, lock=lock)
+        if lock:
+            return self._locked(users.c.username == username)
+        return self._with_role(_BY_NAME, {"name": username})
 
     def all(self) -> tuple[User, ...]:
         return tuple(_user(row) for row in self._connection.execute(select(users).order_by(users.c.username)))
@@ -132,11 +136,12 @@ class Users(Repository):
         values = {column.name: later, "last_served": select(service_state.c.served).scalar_subquery()}
         self._connection.execute(update(users).where(users.c.id == user_id).values(**values))
 
-    def _one(self, condition: Any, *, lock: bool) -> Account | None:  # noqa: ANN401 - an SQL expression
-        if not lock:
-            found = self._connection.execute(_WITH_ROLE.where(condition)).one_or_none()
-            return None if found is None else _account(found, _limits_beside(found))
-        # The role by itself: locked with the user, it would let its people wait for each other.
+    def _with_role(self, query: Select[Any], asked: Mapping[str, Any]) -> Account | None:
+        row = self._connection.execute(query, asked).one_or_none()
+        return None if row is None else _account(row, _limits_beside(row))
+
+    def _locked(self, condition: ColumnElement[bool]) -> Account | None:
+        """The role is read by itself: locked with the user, it would let its people wait for each other."""
         row = self._connection.execute(select(users).where(condition).with_for_update()).one_or_none()
         return None if row is None else _account(row, Roles(self._connection).get(Role(row.role)))
 
@@ -147,6 +152,9 @@ _BESIDE = {field: f"role_{field}" for field in _LIMITS}
 _WITH_ROLE = select(users, *(roles.c[field].label(label) for field, label in _BESIDE.items())).join(
     roles, roles.c.name == users.c.role
 )
+# Built once: every request asks who somebody is.
+_BY_ID = _WITH_ROLE.where(users.c.id == bindparam("number"))
+_BY_NAME = _WITH_ROLE.where(users.c.username == bindparam("name"))
 _BEGINNING = {"job_revision": 0, "served_until": 0, "served_until_bulk": 0, "last_served": 0}
 
 
