@@ -38,7 +38,19 @@ class PortBusyError(Exception):
 
 
 class Server(uvicorn.Server):
-    """Leaves the signals to us: uvicorn would end the process by the signal, not with exit code 0."""
+    """Leaves the signals to us: uvicorn would end the process by the signal, not with exit code 0.
+
+    `on_started` is called between listening and the first request.
+    """
+
+    def __init__(self, config: uvicorn.Config, on_started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_started = on_started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._on_started()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -75,10 +87,9 @@ class Listening:
             self._try_host()
         bound = self._bind(wanted)
         port: int = bound.getsockname()[1]
-        serving = [asyncio.create_task(self._serve(bound, lifespan="on"))]
+        serving = [asyncio.create_task(self._serve(bound, lifespan="on", on_started=self._house.start))]
         await self._until_started(serving[0])
         self._announce("ready", "Atelier is ready at", self._url(wanted, port))
-        self._house.start()
         # What Gradio has loaded stays to the end; looking through it stops every answer for 150 ms.
         gc.collect()
         gc.freeze()
@@ -110,7 +121,7 @@ class Listening:
         except PortBusyError as error:
             log.error("%s", error)
             host, bound = LOOPBACK, self._bind(LOOPBACK, port)
-        serving.append(asyncio.create_task(self._serve(bound, lifespan="off")))
+        serving.append(asyncio.create_task(self._serve(bound, lifespan="off", on_started=lambda: None)))
         self._announce("ready", "Atelier is ready at", self._url(host, port))
 
     def _try_host(self) -> None:
@@ -134,7 +145,7 @@ class Listening:
             return
         self._announce("share", "Public link:", url)
 
-    async def _serve(self, bound: socket.socket, *, lifespan: str) -> None:
+    async def _serve(self, bound: socket.socket, *, lifespan: str, on_started: Callable[[], None]) -> None:
         config = uvicorn.Config(
             self._app,
             lifespan="on" if lifespan == "on" else "off",
@@ -147,7 +158,7 @@ class Listening:
             ssl_certfile=self._settings.ssl_certfile,
             ssl_keyfile=self._settings.ssl_keyfile,
         )
-        server = Server(config)
+        server = Server(config, on_started)
         self._servers.append(server)
         await server.serve(sockets=[bound])
 

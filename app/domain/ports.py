@@ -202,7 +202,7 @@ class Engine(Protocol):
         """Yield events until all pictures are made.
 
         Raises EngineCancelledError, EngineLostError or EngineRunError (`out-of-memory`, `invalid-pixels`,
-        `prompt-too-long`, `unreadable-image`, `lora-unusable`, `engine-error`).
+        `prompt-too-long`, `unreadable-image`, `lora-unusable`, `loras-too-large`, `engine-error`).
         """
 
     def has_room(self, running: Sequence[EngineRequest], request: EngineRequest) -> bool:

@@ -4,7 +4,7 @@ from typing import Final
 
 LONGEST_SIDE: Final = 512
 FORMAT: Final = "WEBP"
-QUALITY: Final = 82
+QUALITY: Final = 75
 METHOD: Final = 0
 """Of WebP's encoder: 0 is the fastest, 6 the smallest."""
 REDUCING_GAP: Final = 1.0

@@ -53,6 +53,9 @@ class Uploads(Protocol):
     def discard(self, user_id: int, upload_id: str) -> bool:
         """Whether it was there."""
 
+    def sides(self, user_id: int, upload_id: str) -> tuple[int, int]:
+        """Width and height. Raises NotFoundError."""
+
     def of_user(self, user_id: int) -> tuple[KeptUpload, ...]: ...
 
     def of_all(self) -> Mapping[int, tuple[KeptUpload, ...]]:

@@ -10,6 +10,7 @@ from app.flows.pictures import discard_unrecorded
 from app.flows.reconcile import reconcile
 from app.flows.run import hand_back
 from app.flows.studio import Studio
+from app.flows.submit import forget_keys
 from app.flows.uploads import sweep_uploads
 from app.logs import where
 from app.scheduler.queue import may_take_over
@@ -30,6 +31,7 @@ class Reaping:
         recover(self._studio, lost=True)
         if time.monotonic() >= self._next_sweep:
             self._next_sweep = time.monotonic() + SWEEP_SECONDS
+            forget_keys(self._studio)
             try:
                 sweep_uploads(self._studio)
             except OSError as error:  # as below

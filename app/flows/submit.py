@@ -69,15 +69,19 @@ def submit(
     return submission
 
 
+def forget_keys(studio: Studio) -> None:
+    """Those that are no longer kept."""
+    before = studio.clock.now() - KEY_KEPT
+    studio.store.write(lambda tx: tx.idempotency.purge(before))
+
+
 def _submit(
     studio: Studio, tx: Transaction, actor: Principal, request: GenerationRequest, key: str | None, origin: Origin
 ) -> Submission:
     now = studio.clock.now()
     actor = _still_allowed(tx, actor)
-    if key is not None:
-        tx.idempotency.purge(now - KEY_KEPT)
-        if (known := _find(tx, actor, key, request)) is not None:
-            return Submission(known, created=False)
+    if key is not None and (known := _find(tx, actor, key, request, now)) is not None:
+        return Submission(known, created=False)
     if tx.service.get().draining:
         raise ServicePausedError
     if not studio.engine.status().takes_jobs:
@@ -117,9 +121,12 @@ def _still_allowed(tx: Transaction, actor: Principal) -> Principal:
     return actor
 
 
-def _find(tx: Transaction, actor: Principal, key: str, request: GenerationRequest) -> Job | None:
+def _find(tx: Transaction, actor: Principal, key: str, request: GenerationRequest, now: datetime) -> Job | None:
     known = tx.idempotency.get(actor.user_id, key)
     if known is None:
+        return None
+    if known.created_at < now - KEY_KEPT:
+        tx.idempotency.purge(now - KEY_KEPT)
         return None
     if known.fingerprint != request.fingerprint():
         raise ConflictError("error.idempotency-key-reused")

@@ -1,6 +1,7 @@
 """Pictures that somebody brings along to begin with: taken in, named by jobs, thrown away after a day."""
 
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import BinaryIO, Final
@@ -91,6 +92,18 @@ def _require_room(studio: Studio, actor: Principal, beside: str = "") -> None:
     kept = [each for each in studio.uploads.of_user(actor.user_id) if each.id != beside and now - each.used_at < KEPT]
     if len(kept) >= MOST or sum(each.size for each in kept) >= MOST_BYTES:
         raise ConflictError("error.too-many-uploads", most=MOST, megabytes=MOST_BYTES // 10**6)
+
+
+def list_uploads(studio: Studio, actor: Principal, origin: Origin) -> tuple[Upload, ...]:
+    """The actor's own that a job may still name, what was sent or named last first."""
+    studio.permit(actor, Permission.JOB_CREATE, origin)
+    now, found = studio.clock.now(), []
+    for kept in sorted(studio.uploads.of_user(actor.user_id), key=lambda each: each.used_at, reverse=True):
+        if now - kept.used_at < KEPT:
+            with suppress(NotFoundError):  # thrown away this very moment
+                width, height = studio.uploads.sides(actor.user_id, kept.id)
+                found.append(Upload(id=kept.id, width=width, height=height, expires_at=kept.used_at + KEPT))
+    return tuple(found)
 
 
 def delete_upload(studio: Studio, actor: Principal, upload_id: str, origin: Origin) -> None:

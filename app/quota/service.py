@@ -31,6 +31,9 @@ def budget(tx: Transaction, department: str, month: Month) -> Balance | None:
 
 def reserve(tx: Transaction, actor: Principal, day: Day, amount: int, now: datetime) -> None:
     """Reserve `amount` pictures of the day, or raise QuotaExceededError. The user's row must be locked."""
+    if tx.quota.reserve(actor.user_id, day.date, amount, _base(actor)):
+        return
+    # The first click of a day finds no row.
     tx.quota.open_day(actor.user_id, day.date, day.starts_at, day.ends_at)
     if not tx.quota.reserve(actor.user_id, day.date, amount, _base(actor)):
         left = balance(tx, actor, day).remaining or 0
@@ -60,7 +63,9 @@ def require_token_quota(tx: Transaction, actor: Principal, day: Day, amount: int
 
 
 def note_reservation(tx: Transaction, job: Job, now: datetime) -> None:
-    _enter(tx, job, now, Entry(kind="reserve", amount=job.cost, actor=job.username, reason="submitted"))
+    """Of a job that was made in this transaction."""
+    entry = Entry(kind="reserve", amount=job.cost, actor=job.username, reason="submitted")
+    tx.quota.write(user_id=job.user_id, day=job.day, job_id=job.id, entry=entry, at=now)
 
 
 def charge_picture(tx: Transaction, job: Job, index: int, now: datetime, *, cached: bool = False) -> None:
@@ -96,7 +101,7 @@ def adjust(tx: Transaction, user_id: int, day: Day, entry: Entry, now: datetime)
     """Add to the day's allowance, or take from it. The user's row must be locked."""
     tx.quota.open_day(user_id, day.date, day.starts_at, day.ends_at)
     tx.quota.adjust(user_id, day.date, entry.amount)
-    tx.quota.enter(user_id=user_id, day=day.date, job_id=None, entry=entry, at=now)
+    tx.quota.write(user_id=user_id, day=day.date, job_id=None, entry=entry, at=now)
 
 
 def _base(actor: Principal) -> int:

@@ -12,21 +12,26 @@ PART: Final = ".part"
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Replace `path` by `content`. Raises OSError; then nothing of it stays."""
+def write_whole(path: Path, content: bytes, *, durably: bool = True) -> None:
+    """Replace `path` by `content`. Raises OSError; then nothing of it stays.
+
+    What can be made again need not be awaited: then a power cut, and nothing else, may leave a part of it.
+    """
     _make_folder(path.parent)
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}{PART}")
     try:
         with part.open("wb") as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+            if durably:
+                file.flush()
+                os.fsync(file.fileno())
         part.replace(path)
     except OSError:
         with contextlib.suppress(OSError):
             part.unlink()
         raise
-    _sync_folder(path.parent)
+    if durably:
+        _sync_folder(path.parent)
 
 
 def remove_parts(folder: Path, untouched: float) -> int:

@@ -68,6 +68,13 @@ class FileUploads:
             return False
         return True
 
+    def sides(self, user_id: int, upload_id: str) -> tuple[int, int]:
+        try:
+            with Image.open(self._path(user_id, upload_id)) as image:  # its header alone is read
+                return image.size
+        except FileNotFoundError:
+            raise NotFoundError from None
+
     def of_user(self, user_id: int) -> tuple[KeptUpload, ...]:
         found = []
         for path in (self._folder / str(user_id)).glob("*.png"):

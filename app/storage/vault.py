@@ -13,6 +13,7 @@ from app.domain.errors import NotFoundError, UnavailableError
 from app.domain.ports import PictureNotKeptError, PictureRecipe, StoredPicture
 from app.storage.files import FULL, remove_parts, write_whole
 from app.storage.metadata import parameters_text, recipe_json, with_text
+from app.storage.thumbnails import is_whole
 from app.storage.thumbnails import thumbnail as thumbnail_of
 
 NAME: Final = re.compile(r"[0-9]{6}_[0-9]+_([0-9a-f]{16})\.png")
@@ -37,7 +38,7 @@ class FileVault:
         path = self.path_of(recipe)
         try:
             write_whole(self._inside(path), content)
-            write_whole(self._thumbnail(recipe.picture_id), thumbnail)
+            write_whole(self._thumbnail(recipe.picture_id), thumbnail, durably=False)
         except OSError as error:
             # What made writing fail may well make this fail, and the job must end all the same.
             with contextlib.suppress(OSError):
@@ -59,7 +60,7 @@ class FileVault:
 
     def thumbnail(self, path: str, picture_id: str) -> Path:
         small = self._thumbnail(picture_id)
-        if not small.is_file():
+        if not is_whole(small):
             try:
                 write_whole(small, thumbnail_of(self.original(path).read_bytes()))
             except OSError:

@@ -81,12 +81,16 @@ class QuotaDays(Repository):
         values = {"adjusted": quota_days.c.adjusted + amount}
         self._connection.execute(update(quota_days).where(_is_day(user_id, day)).values(**values))
 
-    def enter(self, *, user_id: int, day: date, job_id: str | None, entry: Entry, at: datetime) -> bool:
-        """Write a ledger entry; False if this one was written before."""
+    def write(self, *, user_id: int, day: date, job_id: str | None, entry: Entry, at: datetime) -> None:
+        """Write a ledger entry that nobody can have written before."""
         values = {"user_id": user_id, "day": day, "job_id": job_id, "created_at": at, **asdict(entry)}
+        self._connection.execute(insert(quota_entries).values(**values))
+
+    def enter(self, *, user_id: int, day: date, job_id: str, entry: Entry, at: datetime) -> bool:
+        """Write a job's ledger entry; False if this one was written before."""
         try:
             with self._connection.begin_nested():
-                self._connection.execute(insert(quota_entries).values(**values))
+                self.write(user_id=user_id, day=day, job_id=job_id, entry=entry, at=at)
         except IntegrityError:
             return False
         return True

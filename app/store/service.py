@@ -71,14 +71,15 @@ def _later(than: int) -> ColumnElement[int]:
 class IdempotencyRow:
     fingerprint: str
     job_id: str
+    created_at: datetime
 
 
 class IdempotencyKeys(Repository):
     def get(self, user_id: int, key: str) -> IdempotencyRow | None:
         keyed = (idempotency_keys.c.user_id == user_id) & (idempotency_keys.c.key == key)
-        query = select(idempotency_keys.c.fingerprint, idempotency_keys.c.job_id).where(keyed)
+        query = select(*(idempotency_keys.c[field] for field in IdempotencyRow.__dataclass_fields__)).where(keyed)
         row = self._connection.execute(query).one_or_none()
-        return None if row is None else IdempotencyRow(fingerprint=row.fingerprint, job_id=row.job_id)
+        return None if row is None else IdempotencyRow(**row._asdict())
 
     def add(self, *, user_id: int, key: str, fingerprint: str, job_id: str, at: datetime) -> None:
         values = {"user_id": user_id, "key": key, "fingerprint": fingerprint, "job_id": job_id, "created_at": at}

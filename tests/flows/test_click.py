@@ -19,6 +19,7 @@ from app.flows import run
 from app.flows.cancel import cancel
 from app.flows.gallery import list_images, original_file, thumbnail_file
 from app.flows.jobs import get_job
+from app.flows.recover import Reaping
 from app.flows.submit import submit
 from app.flows.users import change_user
 from tests.houses import ORIGIN, SMALL, Building
@@ -155,6 +156,17 @@ def test_a_repeated_key_finds_the_same_job_and_is_charged_once(building: Buildin
         submit(building.studio, mei, {**SMALL, "count": 2}, origin=ORIGIN, key="k")
     building.clock.turn(hours=25)
     assert submit(building.studio, mei, SMALL, origin=ORIGIN, key="k").created
+
+
+def test_keys_are_forgotten_when_they_are_no_longer_kept(light: Building) -> None:
+    mei = light.person("mei")
+    for key in ("old", "young"):
+        submit(light.studio, mei, SMALL, origin=ORIGIN, key=key)
+        light.clock.turn(hours=13)
+    Reaping(light.studio)()
+    for key, is_kept in (("old", False), ("young", True)):
+        found = light.studio.store.read(lambda tx, key=key: tx.idempotency.get(mei.user_id, key))  # type: ignore[misc]
+        assert (found is not None) == is_kept
 
 
 def test_a_guest_cannot_generate_and_the_refusal_is_written_down(light: Building) -> None:

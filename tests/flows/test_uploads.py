@@ -11,6 +11,7 @@ from app.domain.errors import (
     RateLimitedError,
     UnsupportedMediaTypeError,
 )
+from app.domain.people import Principal
 from app.flows import uploads
 from app.flows.loras import list_loras
 from app.flows.recover import Reaping
@@ -20,6 +21,10 @@ from tests.houses import ORIGIN, Building
 from tests.pictures import picture
 
 
+def listed(light: Building, mei: Principal) -> list[str]:
+    return [each.id for each in uploads.list_uploads(light.studio, mei, ORIGIN)]
+
+
 def test_uploads_go_a_day_after_their_last_job_but_never_under_one(light: Building) -> None:
     mei = light.person("mei")
     unused, used, running = (upload(light, mei) for _ in range(3))
@@ -27,7 +32,9 @@ def test_uploads_go_a_day_after_their_last_job_but_never_under_one(light: Buildi
     for each in (used, running):
         light.click(mei, image=each.id)
     light.work()
+    assert listed(light, mei)[2:] == [unused.id]
     light.clock.turn(hours=23)
+    assert set(listed(light, mei)) == {used.id, running.id}
     uploads.sweep_uploads(light.studio)
     with pytest.raises(NotFoundError):
         light.click(mei, image=unused.id)

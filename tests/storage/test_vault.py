@@ -15,7 +15,8 @@ from app.storage.initial_password import InitialPasswordFile
 from app.storage.vault import FileVault
 
 FACTS = {"model": "demo"}
-SMALL = b"what the engine made beside the picture"
+# What the engine made beside the picture.
+SMALL = b"RIFF" + (8).to_bytes(4, "little") + b"WEBPVP8 "
 
 
 def recipe(**changes: object) -> PictureRecipe:
@@ -96,10 +97,15 @@ def test_half_written_files_are_swept_away(vault: FileVault, png: bytes, tmp_pat
     assert vault.paths() == {stored.path}
 
 
-def test_a_lost_thumbnail_is_made_again(vault: FileVault, png: bytes) -> None:
+@pytest.mark.parametrize("left", [None, b"", SMALL[:-1], bytes(len(SMALL))])
+def test_a_thumbnail_that_is_lost_or_not_whole_is_made_again(vault: FileVault, png: bytes, left: bytes | None) -> None:
     stored = vault.keep(recipe(), png, SMALL, FACTS)
-    assert vault.thumbnail(stored.path, "0123456789abcdef").read_bytes() == SMALL
-    vault.thumbnail(stored.path, "0123456789abcdef").unlink()
+    kept = vault.thumbnail(stored.path, "0123456789abcdef")
+    assert kept.read_bytes() == SMALL
+    if left is None:
+        kept.unlink()
+    else:
+        kept.write_bytes(left)
     with Image.open(vault.thumbnail(stored.path, "0123456789abcdef")) as again:
         assert again.format == "WEBP"
 

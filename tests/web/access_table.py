@@ -44,6 +44,7 @@ OURS: Final[dict[tuple[str, str], tuple[str, object]]] = {
     ("GET", "/api/v1/images/{image}"): (_OWNED, None),
     ("DELETE", "/api/v1/images/{image}"): ("401 404 204 404 204 401 401 403 403 204", None),
     ("POST", "/api/v1/uploads"): ("401 403 415 415 415 401 401 403 403 415", {}),
+    ("GET", "/api/v1/uploads"): ("401 403 200 200 200 401 401 403 403 200", None),
     ("DELETE", "/api/v1/uploads/{upload}"): ("401 403 204 404 404 401 401 403 403 204", None),
     ("GET", "/api/v1/loras"): ("401 403 200 200 200 401 401 403 403 200", None),
     ("GET", "/api/v1/openapi.json"): (_ADMINS, None),

@@ -169,6 +169,7 @@ def test_every_success_is_seen_and_is_as_described(tmp_path: Path) -> None:
         new = {"username": "told-too", "password": PASSWORD, "role": "member"}
         ask(boss, "POST", "/admin/users", json=new)
         where["id"] = ask(boss, "POST", "/uploads", content=picture(), headers={"Content-Type": "image/png"})["id"]
+        assert ask(boss, "GET", "/uploads")["items"]
         ask(boss, "DELETE", "/uploads/{id}")
         (server.outputs.parent / "models" / "loras").mkdir()
         (server.outputs.parent / "models" / "loras" / "ink.safetensors").write_bytes(b"")

@@ -23,11 +23,13 @@ def test_a_picture_is_sent_named_by_a_job_and_thrown_away(live: Live) -> None:
         assert answer.status_code == 201
         sent = answer.json()
         assert (sent["width"], sent["height"], sent["expires_at"][-1]) == (320, 256, "Z")
+        assert mei.get("/api/v1/uploads").json() == {"items": [sent], "next_cursor": None}
         job = mei.post("/api/v1/jobs", json={**JOB, "image": sent["id"], "strength": 0.5}).json()
         assert (job["image"], job["strength"], job["denoising_steps"]) == (sent["id"], 0.5, 2)
         assert ended(mei, job["id"])["state"] == "succeeded"
         assert mei.delete(f"/api/v1/uploads/{sent['id']}").status_code == 204
         assert mei.delete(f"/api/v1/uploads/{sent['id']}").status_code == 404
+        assert mei.get("/api/v1/uploads").json()["items"] == []
         refused = mei.post("/api/v1/jobs", json={**JOB, "image": sent["id"]})
         assert (refused.status_code, refused.json()["code"]) == (404, "not-found")
 
@@ -36,6 +38,7 @@ def test_an_upload_of_somebody_else_is_not_found(live: Live) -> None:
     with live.script_of("up-owner") as owner, live.script_of("up-thief") as thief:
         own = sent_picture(owner).json()["id"]
         assert thief.delete(f"/api/v1/uploads/{own}").status_code == 404
+        assert thief.get("/api/v1/uploads").json()["items"] == []
         for field in ("image", "mask"):
             body = {**JOB, "image": sent_picture(thief).json()["id"], field: own}
             assert thief.post("/api/v1/jobs", json=body).status_code == 404

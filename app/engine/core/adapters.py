@@ -18,6 +18,7 @@ from torch import Tensor
 
 from app.domain.loras import LoraUse
 from app.domain.ports import EngineRunError
+from app.engine.core import memory
 from app.engine.core.untyped import ZImagePipeline
 from app.engine.loras import Adapter, LoraFile, LoraFolder
 from app.logs import where
@@ -67,11 +68,20 @@ class Adapters:
     def use(self, wanted: tuple[Adapter, ...]) -> None:
         """From now on the transformer is what it was loaded as with exactly these on it.
 
-        Raises EngineRunError `lora-unusable`; nothing of such a file stays.
+        Raises EngineRunError `lora-unusable`, or `loras-too-large` for this device; nothing of such a file stays.
         """
         if wanted == self._active:
             return
         self._active = None
+        try:
+            self._put_on(wanted)
+        except Exception as error:
+            if memory.is_exhausted(error):
+                raise EngineRunError(memory.LORAS_EXHAUSTED) from error
+            raise
+        self._active = wanted
+
+    def _put_on(self, wanted: tuple[Adapter, ...]) -> None:
         with torch.inference_mode(mode=False), torch.no_grad(), warnings.catch_warnings():
             # That there are several on one model, and that one which is removed was the active one.
             warnings.simplefilter("ignore", UserWarning)
@@ -82,7 +92,6 @@ class Adapters:
                 self._pipeline.set_adapters(names, [each.strength for each in wanted])
             elif self._loaded:
                 self._pipeline.disable_lora()
-        self._active = wanted
 
     def facts(self, used: tuple[Adapter, ...]) -> Mapping[str, str]:
         """The beginning of each file's SHA-256, for making the picture again; of those that were just in use."""

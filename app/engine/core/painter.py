@@ -265,7 +265,7 @@ class Painter:
 
     def _after_failure_alone(self, piece: Piece, code: str) -> None:
         """With too little memory: once more with all that can be freed, once more with less on the device."""
-        if code == memory.EXHAUSTED:
+        if code in memory.LACKS:
             piece.lacks += 1
             if piece.lacks == 1 or self.thrift.spare():
                 piece.shape = replace(piece.shape, alone=piece.name)

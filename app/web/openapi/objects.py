@@ -97,6 +97,9 @@ OBJECTS: Final[dict[str, Schema]] = {
         height=whole(1),
         expires_at=time("Unless a job names it meanwhile"),
     ),
+    "UploadPage": answer(
+        "What was sent or named last first", items=list_of(ref("Upload")), next_cursor={"type": "null"}
+    ),
     "Lora": answer(
         "A small addition to the model",
         name=text(),

@@ -79,6 +79,7 @@ def _sources() -> dict[str, dict[str, Operation]]:
     )
     picture = {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}
     sent["requestBody"] = {"required": True, "content": dict.fromkeys(TYPES, picture)}
+    own = _get("listUploads", "What you brought along", {"200": json_of(ref("UploadPage"))}, ["not-permitted"])
     gone = _unsafe(
         "deleteUpload",
         "Throw one away; `conflict` while an unfinished job begins with it",
@@ -87,7 +88,7 @@ def _sources() -> dict[str, dict[str, Operation]]:
         parameters=["UploadId"],
     )
     loras = _get("listLoras", "The LoRAs that a job may name", {"200": json_of(ref("LoraPage"))}, ["not-permitted"])
-    return {"/uploads": {"post": sent}, "/uploads/{id}": {"delete": gone}, "/loras": {"get": loras}}
+    return {"/uploads": {"get": own, "post": sent}, "/uploads/{id}": {"delete": gone}, "/loras": {"get": loras}}
 
 
 def _live() -> dict[str, dict[str, Operation]]:

@@ -24,6 +24,11 @@ async def post_upload(studio: Studio, call: Call) -> Response:
     return json_answer(upload_json(kept), 201)
 
 
+async def get_uploads(studio: Studio, call: Call) -> Response:
+    found = await in_thread(uploads.list_uploads, studio, call.actor, call.origin)
+    return json_answer({"items": [upload_json(each) for each in found], "next_cursor": None})
+
+
 async def delete_upload(studio: Studio, call: Call) -> Response:
     await in_thread(uploads.delete_upload, studio, call.actor, call.path("id"), call.origin)
     return Response(status_code=204)
@@ -36,6 +41,7 @@ async def get_loras(studio: Studio, call: Call) -> Response:
 
 ENDPOINTS: Final = (
     ("POST", "/uploads", post_upload),
+    ("GET", "/uploads", get_uploads),
     ("DELETE", "/uploads/{id}", delete_upload),
     ("GET", "/loras", get_loras),
 )

@@ -216,19 +216,24 @@ def test_a_file_that_is_not_whole_or_gone_fails_its_job(
     assert easel.make(REQUEST)
 
 
-def test_a_lack_of_memory_is_not_the_files_fault(
+def test_a_lack_of_memory_is_neither_the_files_nor_the_pictures_fault(
     easel: Easel, fresh: ZImagePipeline, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save_file(weights(fresh, 1), folder / "ink.safetensors")
+    tries = []
 
     def fail(*_: object, **__: object) -> None:
+        tries.append(1)
         raise torch.OutOfMemoryError
 
+    largest = easel.painter.thrift.largest_side
     with monkeypatch.context() as patch:
         patch.setattr(fresh, "load_lora_weights", fail)
         with pytest.raises(EngineRunError) as failure:
-            easel.make(using(("ink", 0.8)))
-    assert failure.value.code == "out-of-memory"
+            easel.make(replace(using(("ink", 0.8)), width=1024, height=1024))
+    assert failure.value.code == "loras-too-large"
+    assert len(tries) > 1  # with more of the memory free each time
+    assert easel.painter.thrift.largest_side == largest
     assert easel.make(using(("ink", 0.8)))
 
 
