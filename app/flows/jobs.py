@@ -145,15 +145,17 @@ def _existing(job: Job | None) -> tuple[Job]:
 
 def _stepped(studio: Studio, tx: Transaction, actor: Principal, seen: int, known: Container[str]) -> tuple[Job, ...]:
     """Beside the known ones: stepped since, as this process knows, or at another place in the queue."""
-    moved = studio.progress.moved_at(actor.user_id) > seen
+    stepped = studio.progress.stepped(actor.user_id, seen)
+    if studio.progress.moved_at(actor.user_id) > seen:
+        jobs = [job for job in tx.jobs.unfinished(actor.user_id, limit=MOST_UNFINISHED) if _is_news(job, stepped)]
+    else:
+        jobs = [job for job in map(tx.jobs.get, stepped) if job is not None and job.state is JobState.RUNNING]
+    return tuple(job for job in jobs if job.id not in known)
 
-    def is_news(job: Job) -> bool:
-        if job.state is JobState.QUEUED:
-            return moved
-        return (live := studio.progress.live(job.id)) is not None and live.version > seen
 
-    unfinished = tx.jobs.unfinished(actor.user_id, limit=MOST_UNFINISHED)
-    return tuple(job for job in unfinished if job.id not in known and is_news(job))
+def _is_news(job: Job, stepped: Container[str]) -> bool:
+    """Where the places have moved."""
+    return job.state is JobState.QUEUED or job.id in stepped
 
 
 def job_views(studio: Studio, tx: Transaction, jobs: tuple[Job, ...]) -> tuple[JobView, ...]:

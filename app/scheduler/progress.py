@@ -12,7 +12,8 @@ from app.scheduler.changes import Changes
 @dataclass(frozen=True, slots=True)
 class Live:
     """Denoising step `step` of picture `index` was done at `at` (`time.monotonic`), as change `version`; such a step
-    takes `seconds`, if that was measured by now. `preview` names what can be seen of it, None while that is nothing."""
+    takes `seconds`, if that was measured by now. `preview` names what can be seen of it, None while that is nothing.
+    `user_id` is the job's owner, 0 before the first news."""
 
     index: int
     step: int
@@ -20,6 +21,7 @@ class Live:
     at: float
     seconds: float | None = None
     preview: int | None = None
+    user_id: int = 0
 
 
 NOTHING_DONE: Final = Live(0, 0, 0, 0.0)
@@ -48,7 +50,15 @@ class Progress(Changes):
     def step(self, job_id: str, user_id: int, index: int, step: int, seconds: float | None = None) -> None:
         with self._lock:
             preview = self._live.get(job_id, NOTHING_DONE).preview
-            self._live[job_id] = Live(index, step, self.changed(user_id), time.monotonic(), seconds, preview)
+            version = self.changed(user_id)
+            self._live[job_id] = Live(index, step, version, time.monotonic(), seconds, preview, user_id)
+
+    def stepped(self, user_id: int, seen: int) -> tuple[str, ...]:
+        """The user's jobs of which something happened here after that version."""
+        with self._lock:
+            return tuple(
+                job_id for job_id, live in self._live.items() if live.user_id == user_id and live.version > seen
+            )
 
     def take(self, job_id: str) -> Live | None:
         """Say that the job is about to run here, for `let_go` if it does not come to that; None if it runs already."""
