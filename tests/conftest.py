@@ -21,8 +21,9 @@ ROOM_IN_MINUTE = 15
 # Each real hash takes 46 MiB and 50 ms, and thousands are made: these are of the same kind, and next to nothing.
 REAL_HASHER = passwords.HASHER
 QUICK_HASHER = REAL_HASHER.using(memory_cost=8)
-# Folders where the tests of each file share a server, which no second worker need start.
+# Folders whose tests take longest.
 LONG = frozenset({"crash", "demo"})
+# Folders where the tests of each file share a server, which no second worker need start.
 SHARING = frozenset({"browser", "pitfalls", "web"})
 
 

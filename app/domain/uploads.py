@@ -54,7 +54,7 @@ class Uploads(Protocol):
         """Whether it was there."""
 
     def sides(self, user_id: int, upload_id: str) -> tuple[int, int]:
-        """Width and height. Raises NotFoundError."""
+        """Width and height. Raises NotFoundError, also for a file that cannot be read."""
 
     def of_user(self, user_id: int) -> tuple[KeptUpload, ...]: ...
 

@@ -1,10 +1,11 @@
 """What a crash left behind is put back in order, by whoever owns the queue."""
 
+import contextlib
 import logging
 import time
 from typing import Final
 
-from app.domain.errors import StudioError
+from app.domain.errors import StudioError, UnavailableError
 from app.domain.jobs import Job
 from app.flows.pictures import discard_unrecorded
 from app.flows.reconcile import reconcile
@@ -31,11 +32,12 @@ class Reaping:
         recover(self._studio, lost=True)
         if time.monotonic() >= self._next_sweep:
             self._next_sweep = time.monotonic() + SWEEP_SECONDS
-            forget_keys(self._studio)
             try:
                 sweep_uploads(self._studio)
             except OSError as error:  # as below
                 log.error("uploads could not be swept: %s", error.strerror)
+            with contextlib.suppress(UnavailableError):  # an old one that is left is told from a new one all the same
+                forget_keys(self._studio)
 
 
 class Recovery:

@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 ENGINE_LOST: Final = "engine-lost"
 INTERNAL_ERROR: Final = "internal-error"
 MEANT_TO_END: Final = frozenset({EngineState.STOPPED, EngineState.UNLOADED})
-OUT_OF_MEMORY: Final = "out-of-memory"
+LACKS_OF_MEMORY: Final = frozenset({"out-of-memory", "loras-too-large"})
 # Without news for so long, a running job is taken for given up; only other processes ask.
 LEASE: Final = timedelta(seconds=15)
 
@@ -124,7 +124,7 @@ def _make_in_two_tries(studio: Studio, job: Job, on_steps_done: Callable[[], Non
     try:
         return _make(studio, job, on_steps_done)
     except EngineRunError as error:
-        if error.code != OUT_OF_MEMORY:
+        if error.code not in LACKS_OF_MEMORY:
             raise
         log.warning("job %s ran out of memory; trying once more", job.id)
         return _make(studio, job, on_steps_done)

@@ -100,7 +100,7 @@ def list_uploads(studio: Studio, actor: Principal, origin: Origin) -> tuple[Uplo
     now, found = studio.clock.now(), []
     for kept in sorted(studio.uploads.of_user(actor.user_id), key=lambda each: each.used_at, reverse=True):
         if now - kept.used_at < KEPT:
-            with suppress(NotFoundError):  # thrown away this very moment
+            with suppress(NotFoundError):  # thrown away this very moment, or damaged
                 width, height = studio.uploads.sides(actor.user_id, kept.id)
                 found.append(Upload(id=kept.id, width=width, height=height, expires_at=kept.used_at + KEPT))
     return tuple(found)

@@ -5,6 +5,7 @@ import os
 import re
 import secrets
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Final
 from app.storage.files import PART, remove_parts
 from app.storage.seal import HEADER_MOST, About, about
 
+HALF_WRITTEN_SECONDS: Final = 600.0
 NAME: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -126,8 +128,8 @@ class DiskResults:
 
 
 def _scan(folder: Path) -> list[tuple[str, _Entry]]:
-    """Whatever can be read there, the least recently used first. What cannot goes, but for what another process may
-    be writing."""
+    """Whatever can be read there, the least recently used first. What cannot goes, and what was half written long ago:
+    younger parts may be another process's."""
     found = []
     for file in folder.iterdir():
         try:
@@ -138,6 +140,6 @@ def _scan(folder: Path) -> list[tuple[str, _Entry]]:
             continue
         if told is not None:
             found.append((stat.st_mtime, file.name, _Entry(stat.st_size, told)))
-        elif not file.name.endswith(PART):
+        elif not file.name.endswith(PART) or time.time() - stat.st_mtime > HALF_WRITTEN_SECONDS:
             file.unlink(missing_ok=True)
     return [(name, entry) for _, name, entry in sorted(found, key=lambda each: each[:2])]

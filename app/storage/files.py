@@ -1,4 +1,5 @@
-"""Files that are written whole or not at all: temporary file, fsync, rename, fsync of the folder."""
+"""Files that are written whole or not at all: temporary file, fsync, rename, fsync of the folder; what can be made
+again without the two."""
 
 import contextlib
 import errno

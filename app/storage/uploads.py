@@ -72,7 +72,7 @@ class FileUploads:
         try:
             with Image.open(self._path(user_id, upload_id)) as image:  # its header alone is read
                 return image.size
-        except FileNotFoundError:
+        except OSError:  # also what is no picture any more
             raise NotFoundError from None
 
     def of_user(self, user_id: int) -> tuple[KeptUpload, ...]:

@@ -97,13 +97,14 @@ class Guard:
         """Let the request on or refuse it; who it was."""
         try:
             _require_clear(scope)
+            until = anyio.current_time() + HOLDS_SECONDS  # from before it is read: noting the use may take its time
             visitor = await self._identify(scope, visitor)
             scope["state"] = {**scope.get("state", {}), "visitor": visitor}
             refusal = await self._refusal(scope, visitor)
             is_file = (scope["method"], inner_path(scope)) == FILES
             receive = limited(scope, receive, MAX_BYTES if is_file else MAX_BODY)
             if refusal is None and scope["method"] not in SAFE and not is_file:
-                asked, until = self._identity(visitor), anyio.current_time() + HOLDS_SECONDS
+                asked = self._identity(visitor)
                 receive = replayed(await whole_body(receive), receive)
                 # It may have come long after its head: who asks counts as of now.
                 if self._identity(visitor) != asked or anyio.current_time() > until:

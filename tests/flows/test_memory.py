@@ -10,9 +10,10 @@ from app.flows.jobs import get_job
 from tests.houses import ORIGIN, Building
 
 
-def test_what_runs_out_of_memory_is_tried_once_more_alone(light: Building) -> None:
+@pytest.mark.parametrize("code", ["out-of-memory", "loras-too-large"])
+def test_what_runs_out_of_memory_is_tried_once_more_alone(light: Building, code: str) -> None:
     mei = light.person("mei")
-    light.engine.fail_next("out-of-memory")
+    light.engine.fail_next(code)
     light.click(mei)
     light.work()
     assert [len(request.pictures) for request in light.engine.requests] == [1, 1]

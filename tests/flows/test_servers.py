@@ -12,7 +12,7 @@ from app.domain.jobs import JobState
 from app.flows import run
 from app.flows.cancel import cancel
 from app.flows.check import find_differences
-from app.flows.jobs import changes, get_job
+from app.flows.jobs import changes, changes_later, get_job, unchanged
 from app.flows.recover import recover
 from app.flows.watch import Watcher
 from app.settings import load
@@ -140,3 +140,23 @@ def test_a_page_on_another_server_learns_at_once_what_happens_here(building: Bui
         return tuple(seen)
 
     assert asyncio.run(poll()) == (JobState.QUEUED, JobState.SUCCEEDED)
+
+
+def test_a_page_that_was_not_looked_at_anew_learns_what_another_server_did_meanwhile(building: Building) -> None:
+    mei = building.person("mei")
+    there = another_process(building.studio)
+    rev = changes(there, mei, None, ORIGIN).rev
+    job = building.click(mei)  # between two polls
+
+    async def poll() -> tuple[str, ...]:
+        known = unchanged(there, mei, rev)
+        assert known is not None
+        waiting = asyncio.ensure_future(there.progress.wait(mei.user_id, known.version, 20))
+        await asyncio.sleep(0)
+        await asyncio.to_thread(Watcher(there).look)
+        assert await waiting
+        news = changes_later(there, mei, rev)
+        assert news is not None
+        return tuple(view.job.id for view in news.jobs)
+
+    assert asyncio.run(poll()) == (job.id,)

@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,6 +13,7 @@ import pytest
 
 from app.flows.studio import NOWHERE
 from app.flows.users import change_user
+from app.web.guard import HOLDS_SECONDS
 from tests.houses import PASSWORD
 from tests.live import Live, token_of
 
@@ -65,6 +67,22 @@ def test_a_request_that_is_held_open_counts_as_of_its_end(live: Live, change: di
             change_user(live.house.studio, live.admin(), name, change, NOWHERE)
             assert status in rest()
     assert live.house.studio.store.read(lambda tx: tx.users.by_name(f"{name}-friend")) is None
+
+
+def test_a_slow_body_counts_as_of_its_end_whoever_changed_the_account(live: Live) -> None:
+    """As another process would do it, before anybody here is told."""
+    token_of(live, "guard-slow-body", "admin")
+    body = json.dumps({"username": "guard-slow-friend", "password": PASSWORD, "role": "admin"}).encode()
+    with live.browser_of("guard-slow-body") as browser:
+        cookie = browser.cookies["atelier_session"]
+        account = live.house.studio.store.read(lambda tx: tx.users.by_name("guard-slow-body"))
+        assert account is not None
+        with held_open(live, cookie, "/api/v1/admin/users", body) as rest:
+            assert browser.get("/api/v1/me").status_code == 200
+            live.house.studio.store.write(lambda tx: tx.users.change(account.user.id, {"role": "member"}))
+            threading.Event().wait(HOLDS_SECONDS)
+            assert b" 403 " in rest()
+    assert live.house.studio.store.read(lambda tx: tx.users.by_name("guard-slow-friend")) is None
 
 
 def test_a_body_that_does_not_come_to_its_end_is_given_up(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:

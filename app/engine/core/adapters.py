@@ -134,6 +134,8 @@ class Adapters:
         except Exception as error:
             # The libraries find wrong content in many ways, and none has a name of its own. No text quotes a prompt.
             self._remove(name)
+            if memory.is_exhausted(error):  # the CPU's allocator and some libraries have no error of their own
+                raise
             log.warning("LoRA %s: %s", file.name, error, exc_info=where(error))
             raise EngineRunError(UNUSABLE) from error
         self._loaded[file] = _Loaded(name, digest)

@@ -216,15 +216,16 @@ def test_a_file_that_is_not_whole_or_gone_fails_its_job(
     assert easel.make(REQUEST)
 
 
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError(), RuntimeError("CUBLAS_STATUS_ALLOC_FAILED")])
 def test_a_lack_of_memory_is_neither_the_files_nor_the_pictures_fault(
-    easel: Easel, fresh: ZImagePipeline, folder: Path, monkeypatch: pytest.MonkeyPatch
+    easel: Easel, fresh: ZImagePipeline, folder: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     save_file(weights(fresh, 1), folder / "ink.safetensors")
     tries = []
 
     def fail(*_: object, **__: object) -> None:
         tries.append(1)
-        raise torch.OutOfMemoryError
+        raise error
 
     largest = easel.painter.thrift.largest_side
     with monkeypatch.context() as patch:
