@@ -165,14 +165,20 @@ def test_cancelling_ends_a_job_once(live: Live) -> None:
         live.engine.step_delay = 0.01
 
 
+def quiet_seconds(script: httpx.Client, rev: str) -> float:
+    """How long a poll of one second waits without news."""
+    started = time.monotonic()
+    quiet = script.get("/api/v1/events", params={"since": rev, "wait": 1}).json()
+    assert quiet == {"rev": rev, "jobs": []}
+    return time.monotonic() - started
+
+
 def test_the_long_poll_tells_what_changed_and_nothing_else(live: Live) -> None:
     with live.script_of("api-poll") as mei:
         first = mei.get("/api/v1/events").json()
         assert first["jobs"] == []
-        started = time.monotonic()
-        quiet = mei.get("/api/v1/events", params={"since": first["rev"], "wait": 1}).json()
-        assert quiet == {"rev": first["rev"], "jobs": []}
-        assert time.monotonic() - started >= 0.9
+        # What other tests have steered may still be told to everybody, which ends a poll.
+        assert max(quiet_seconds(mei, first["rev"]) for _ in range(3)) >= 0.9
 
         news: list[dict[str, Any]] = []
 

@@ -23,12 +23,14 @@ def build(studio: Studio) -> gr.Tab:
 
     @shown(studio, Permission.CREDENTIAL_MANAGE)
     def show_account(click: Click) -> list[Any]:
-        """Everything as it is now; a token that was shown before is not shown again."""
+        """Everything as it is now."""
         account = _page(click.language, me(studio, click.actor), studio)
-        return [account, sessions.page(studio, click), tokens.page(studio, click), tokens.FORGOTTEN]
+        return [account, sessions.page(studio, click), tokens.page(studio, click)]
 
-    tab.select(show_account, outputs=[page, session_list, desk.table, desk.secret], **PRIVATE)
+    tab.select(show_account, outputs=[page, session_list, desk.table], **PRIVATE)
     if isinstance(tab.parent, gr.Tabs):
+        # A token that was shown before is not shown again. In the browser alone: the answer of `show_account` may come
+        # after a new one, which is shown once.
         tab.parent.change(None, js=tokens.FORGET, outputs=[desk.secret])
     return tab
 

@@ -18,7 +18,6 @@ from app.web.render import render
 from app.web.tabs.rows import CHOSEN, row_buttons
 from app.web.texts import label
 
-FORGOTTEN: Final = ""
 FORGET: Final = "() => ''"
 # In the order of the form; a new token gets the least that is of use until its owner ticks more.
 SCOPES: Final = {Scope.READ: True, Scope.GENERATE: False, Scope.ADMIN: False}
