@@ -1,9 +1,9 @@
 """What a model may be called, and what is known of one that is here."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 from app.domain.errors import FieldError, InvalidRequestError
 
@@ -28,6 +28,16 @@ class FoundModel:
     size: int
     reason: str = ""
     params: Mapping[str, str | int | float] = field(default_factory=dict)
+
+
+class Shelf(Protocol):
+    """The models on this machine, by the names that `--model` knows."""
+
+    def found(self) -> Sequence[FoundModel]: ...
+
+    def changed(self, model: str) -> Sequence[str]:
+        """The files of a downloaded model that are no longer what they were. Reads all of it, about a gigabyte a
+        second. Raises ConflictError where there is nothing to compare with."""
 
 
 def is_plain_name(text: str) -> bool:

@@ -5,11 +5,10 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from app.domain.editing import denoising_steps
 from app.domain.loras import LoraUse
-from app.domain.models import FoundModel
 
 
 class Clock(Protocol):
@@ -170,6 +169,12 @@ class PictureNotKeptError(Exception):
         super().__init__(code)
 
 
+OUT_OF_MEMORY: Final = "out-of-memory"
+LORAS_TOO_LARGE: Final = "loras-too-large"
+LACKS_OF_MEMORY: Final = frozenset({OUT_OF_MEMORY, LORAS_TOO_LARGE})
+"""Codes of EngineRunError: what others held a moment ago may be free by now. Only the first is the picture's size."""
+
+
 class EngineRunError(Exception):
     """The run itself failed and would fail again: `code` is the job's error code (see `messages`)."""
 
@@ -214,16 +219,6 @@ class Engine(Protocol):
 
     def count_tokens(self, text: str) -> int | None:
         """Tokens of the prompt for the loaded model; None while no tokenizer is known."""
-
-
-class Shelf(Protocol):
-    """The models on this machine, by the names that `--model` knows."""
-
-    def found(self) -> Sequence[FoundModel]: ...
-
-    def changed(self, model: str) -> Sequence[str]:
-        """The files of a downloaded model that are no longer what they were. Reads all of it, about a gigabyte a
-        second. Raises ConflictError where there is nothing to compare with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

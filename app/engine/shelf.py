@@ -11,7 +11,7 @@ from app.engine.core.origin import changed_files, read_origin
 
 
 class ModelShelf:
-    """`ports.Shelf` over the folder for models."""
+    """The `Shelf` port over the folder for models."""
 
     def __init__(self, models_dir: Path) -> None:
         self._models_dir = models_dir

@@ -8,6 +8,7 @@ from typing import Final
 from app.domain.errors import StudioError
 from app.domain.jobs import MAX_LOSSES, Job, JobState
 from app.domain.ports import (
+    LACKS_OF_MEMORY,
     EngineCancelledError,
     EngineLostError,
     EngineRequest,
@@ -32,7 +33,6 @@ log = logging.getLogger(__name__)
 ENGINE_LOST: Final = "engine-lost"
 INTERNAL_ERROR: Final = "internal-error"
 MEANT_TO_END: Final = frozenset({EngineState.STOPPED, EngineState.UNLOADED})
-LACKS_OF_MEMORY: Final = frozenset({"out-of-memory", "loras-too-large"})
 # Without news for so long, a running job is taken for given up; only other processes ask.
 LEASE: Final = timedelta(seconds=15)
 

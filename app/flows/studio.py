@@ -13,8 +13,9 @@ from app.auth.rates import Rates
 from app.auth.sessions import Lifetime
 from app.domain.errors import NotFoundError, StudioError
 from app.domain.loras import Loras
+from app.domain.models import Shelf
 from app.domain.people import UNLIMITED, Origin, Principal, Role, RoleLimits, User
-from app.domain.ports import Clock, Engine, InitialPassword, Shelf, Vault
+from app.domain.ports import Clock, Engine, InitialPassword, Vault
 from app.domain.results import Results
 from app.domain.uploads import Uploads
 from app.quota.ledger import Day, Month, day_of, month_of

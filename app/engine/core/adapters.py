@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from app.domain.loras import LoraUse
-from app.domain.ports import EngineRunError
+from app.domain.ports import LORAS_TOO_LARGE, EngineRunError
 from app.engine.core import memory
 from app.engine.core.untyped import ZImagePipeline
 from app.engine.loras import Adapter, LoraFile, LoraFolder
@@ -77,7 +77,7 @@ class Adapters:
             self._put_on(wanted)
         except Exception as error:
             if memory.is_exhausted(error):
-                raise EngineRunError(memory.LORAS_EXHAUSTED) from error
+                raise EngineRunError(LORAS_TOO_LARGE) from error
             raise
         self._active = wanted
 

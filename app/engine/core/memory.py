@@ -10,11 +10,6 @@ import torch
 
 from app.engine.core.devices import Device
 
-EXHAUSTED: Final = "out-of-memory"
-"""The job's error code."""
-LORAS_EXHAUSTED: Final = "loras-too-large"
-"""The same where not the picture but its LoRAs found no room: a smaller one would not help."""
-LACKS: Final = frozenset({EXHAUSTED, LORAS_EXHAUSTED})
 # The CPU's allocator, page-locking, and the libraries that find no room for a workspace, have no error of their own.
 TEXTS: Final = (
     "can't allocate memory",

@@ -11,7 +11,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from app.domain.ports import PictureMade, PreviewMade, StepDone
+from app.domain.ports import LACKS_OF_MEMORY, OUT_OF_MEMORY, PictureMade, PreviewMade, StepDone
 from app.domain.results import TILED
 from app.engine import wire
 from app.engine.core import batching, denoising, editing, memory
@@ -79,7 +79,7 @@ class Painter:
         if not order.request.pictures:
             run.end(wire.RunDone(run.run_id))
         code = self._admit(run)
-        if code == memory.EXHAUSTED:
+        if code == OUT_OF_MEMORY:
             memory.free()
             self.thrift.spare()
             code = self._admit(run)
@@ -209,7 +209,7 @@ class Painter:
     def _finish(self, piece: Piece, latents: Tensor) -> None:
         """Decode here, compress elsewhere: the next step must not wait for zlib."""
         code = self._develop(piece, latents)
-        if code == memory.EXHAUSTED:
+        if code == OUT_OF_MEMORY:
             memory.free()
             if self.thrift.spare():
                 code = self._develop(piece, latents)
@@ -257,7 +257,7 @@ class Painter:
             self._after_failure_alone(company[0], code)
             return
         log.warning("A step of %d pictures failed: each goes on alone", len(company))
-        if code == memory.EXHAUSTED:
+        if code == OUT_OF_MEMORY:
             self.thrift.share_less(len(company))
         for piece in company:
             piece.shape = replace(piece.shape, alone=piece.name)
@@ -265,7 +265,7 @@ class Painter:
 
     def _after_failure_alone(self, piece: Piece, code: str) -> None:
         """With too little memory: once more with all that can be freed, once more with less on the device."""
-        if code in memory.LACKS:
+        if code in LACKS_OF_MEMORY:
             piece.lacks += 1
             if piece.lacks == 1 or self.thrift.spare():
                 piece.shape = replace(piece.shape, alone=piece.name)
@@ -274,7 +274,7 @@ class Painter:
         self._refuse(piece, code)
 
     def _refuse(self, piece: Piece, code: str) -> None:
-        if code == memory.EXHAUSTED:
+        if code == OUT_OF_MEMORY:
             self.thrift.note_too_large(piece.shape.width, piece.shape.height)
         _give_up([piece.run], code)
 

@@ -7,7 +7,7 @@ from typing import Final
 
 import torch
 
-from app.domain.ports import EngineRunError
+from app.domain.ports import OUT_OF_MEMORY, EngineRunError
 from app.engine.core import memory
 from app.logs import where
 
@@ -22,7 +22,7 @@ def code_of(error: Exception) -> str:
     A lost device is raised again.
     """
     if memory.is_exhausted(error):
-        return memory.EXHAUSTED
+        return OUT_OF_MEMORY
     if isinstance(error, torch.AcceleratorError):
         raise error
     if isinstance(error, EngineRunError):
