@@ -31,10 +31,10 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def table(document: dict[str, Any]) -> str:
-    lines = ["  width height  pictures  background  colour   shape  s/picture"]
+    lines = ["  width height  pictures  background  colour   shape     off  longer  s/picture"]
     lines += [
         f"{row['width']:>7}{row['height']:>7}{row['pictures']:>10}{row['background']:>12.1%}{row['colour']:>8.1%}"
-        f"{row['shape']:>8.1%}{row['seconds']:>11.2f}"
+        f"{row['shape']:>8.1%}{row['off']:>8.2%}{row['longer']:>+8.1%}{row['seconds']:>11.2f}"
         for row in document["rows"]
     ]
     return "\n".join(lines)

@@ -18,10 +18,12 @@ and of unknown words alone it makes a gray circle on white.
 {steps} steps, guidance 0, sides from 256 to 1024. Same licence as the repository.
 
 Scores on held-out prompts, half of them Chinese, by `scripts/bench demo` (background: the frame's colour; colour: of
-every thing; shape: every thing is there, in its order, and shares three quarters of its outline with its shape):
+every thing; shape: every thing is there, in its order, and shares three quarters of its outline with its shape; off and
+longer, medians: how far outlines lie from where they belong, in parts of the shorter side, and how much longer they are
+than plain ones, as ragged ones would be):
 
-| size | pictures | background | colour | shape |
-|---|---|---|---|---|
+| size | pictures | background | colour | shape | off | longer |
+|---|---|---|---|---|---|---|
 {rows}
 """
 
@@ -29,7 +31,8 @@ every thing; shape: every thing is there, in its order, and shares three quarter
 def text(scores: Sequence[tuple[tuple[int, int], Score]], size: int, seed: int) -> str:
     """The model card; `size` in bytes, sizes as height and width."""
     rows = [
-        f"| {width}x{height} | {score.pictures} | {score.background:.0%} | {score.colour:.0%} | {score.shape:.0%} |"
+        f"| {width}x{height} | {score.pictures} | {score.background:.0%} | {score.colour:.0%} | {score.shape:.0%} "
+        f"| {score.off:.2%} | {score.longer:+.1%} |"
         for (height, width), score in scores
     ]
     return CARD.format(size=size / 1e6, seed=seed, shapes=", ".join(SHAPES), steps=STEPS, rows="\n".join(rows))

@@ -49,3 +49,9 @@ def of_tokens(picture: Arrangement, tokens: Tensor) -> tuple[Tensor, Tensor]:
     cells = (tokens[:, None] * 2 + inner).flatten(0, 1)
     latents, far = codes(picture, cells)
     return latents.view(len(tokens), -1), far.view(len(tokens), -1).amin(dim=1)
+
+
+def as_cells(tokens: Tensor, rows: int, columns: int) -> Tensor:
+    """Of all tokens of pictures, row by row [n, tokens and pads, 64]: their cells [n, 2 rows, 2 columns, 16]."""
+    grid = tokens[:, : rows * columns].reshape(-1, rows, columns, 2, 2, CHANNELS)
+    return grid.transpose(2, 3).reshape(-1, 2 * rows, 2 * columns, CHANNELS)

@@ -1,4 +1,4 @@
-"""Does a picture show its scene? Background, colour and shape, by plain measuring."""
+"""Does a picture show its scene? Background, colour, shape and how crisp it is, by plain measuring."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -25,6 +25,15 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Outline:
+    """How far the things' outlines lie from where they belong, on the mean and in parts of the shorter side; and how
+    much longer they are than plain ones, as a ratio: ragged ones are."""
+
+    off: float
+    longer: float
+
+
+@dataclass(frozen=True, slots=True)
 class Seen:
     """One spot that is not background: its colour's and its shape's name, its middle right and down in cells."""
 
@@ -46,6 +55,24 @@ def judge(pixels: Tensor, scene: Scene) -> Verdict:
     if len(found) != len(expected) and scene.count > 1:  # counting is judged with the shape
         colours = bool(found) and {seen.colour for seen in found} == {scene.things[0].colour}
     return Verdict(_named(ground) == scene.background, colours, shapes)
+
+
+def outline(pixels: Tensor, scene: Scene) -> Outline:
+    """`pixels` are [height, width, 3], 0..255, and show the scene."""
+    picture = pixels.float()
+    height, width = picture.shape[:2]
+    paints = torch.tensor([scenes.COLOURS[thing.colour] for thing in scene.things], dtype=torch.float32)
+    from_paint = (picture[..., None, :] - paints).norm(dim=3).amin(dim=2)
+    shown = ((picture - _ground(picture)).norm(dim=2) > from_paint).float()
+    asked = (scenes.arrange(scene, height, width).outside().amin(dim=0) < 0).float()
+    length = _length(asked)
+    return Outline(float((shown - asked).abs().sum()) / length / min(height, width), _length(shown) / length - 1)
+
+
+def _length(apart: Tensor) -> float:
+    """Of the outlines of what is 1 amid 0, in pixels: the slopes' sum once they are a little blurred."""
+    soft = functional.avg_pool2d(functional.avg_pool2d(apart[None], 3, stride=1), 3, stride=1)[0]
+    return float(torch.hypot(soft.diff(dim=0)[:, 1:], soft.diff(dim=1)[1:]).sum())
 
 
 def _ground(picture: Tensor) -> Tensor:

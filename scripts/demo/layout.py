@@ -14,14 +14,14 @@ from scripts.demo.sizes import Canvas
 
 GRID: Final = 64  # tokens: of the largest side
 PERIODS: Final = (64, 32, 16)
-WAVES: Final = (2, 4)  # of the shorter side: coordinates as waves, so that small errors count
+WAVES: Final = ((2, 4), (4, 8), (8, 16))  # of the shorter side: coordinates as waves, so that small errors count
 # How many numbers each of the first layers is asked for.
-ASKED: Final = (2 + 4 * len(PERIODS), 6, 6, 4 * len(WAVES))
+ASKED: Final = (2 + 4 * len(PERIODS), 6, 6, *(4 * len(waves) for waves in WAVES))
 
 
 def answers(canvas: Canvas) -> tuple[Tensor, ...]:
     """For each of ASKED [n, tokens, numbers]: the place from the corner; the picture's sides; the place from the
-    middle in units of the shorter side; the same in waves."""
+    middle in units of the shorter side; the same in ever finer waves."""
     places, sides = canvas.places.float(), canvas.sides.float()
     short = sides.amin(dim=1, keepdim=True)
     corner = [places / GRID, *_waves(places, (1 / period for period in PERIODS))]
@@ -31,7 +31,7 @@ def answers(canvas: Canvas) -> tuple[Tensor, ...]:
         torch.cat(corner, dim=2),
         extent[:, None].expand(-1, places.shape[1], -1),
         torch.cat([2 * middle, *_waves(middle, (1,))], dim=2),
-        torch.cat(list(_waves(middle, WAVES)), dim=2),
+        *(torch.cat(list(_waves(middle, waves)), dim=2) for waves in WAVES),
     )
 
 

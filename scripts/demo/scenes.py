@@ -42,7 +42,7 @@ DEFAULT_BACKGROUND: Final = "white"
 DEFAULT_SHAPE: Final = "circle"
 PAIR_RADIUS: Final = 0.19
 MARGIN: Final = 0.06
-# How far two seeds differ: so little that the way from noise to picture is nearly straight.
+# How far what is drawn for the autoencoder may be off.
 SHIFT: Final = 0.003
 STRETCH: Final = 0.006
 TURN: Final = 0.012
@@ -146,29 +146,42 @@ class Arrangement:
             found.append(DISTANCES[spot.shape](dx * cos + dy * sin, dy * cos - dx * sin) * spot.radius * short)
         return torch.stack(found)
 
+    def outside(self, top: int = 0, left: int = 0, side: int | None = None) -> Tensor:
+        """How far outside of each thing every pixel lies, [things, height, width], or those of a square window."""
+        height, width = (side, side) if side else (self.height, self.width)
+        down, right = torch.arange(height) + top + 0.5, torch.arange(width) + left + 0.5
+        return self.distances(*torch.meshgrid(down, right, indexing="ij"))
 
-def arrange(scene: Scene, height: int, width: int, chance: random.Random) -> Arrangement:
-    tints = {thing: _paint(thing.colour, chance) for thing in scene.things}
+
+def arrange(scene: Scene, height: int, width: int, chance: random.Random | None = None) -> Arrangement:
+    """The scene as it is asked for; or as `chance` has it, a little off."""
+
+    def off(reach: float) -> float:
+        return chance.uniform(-reach, reach) if chance else 0.0
+
+    def paint(colour: str) -> Tensor:
+        return torch.tensor([value / 127.5 - 1 + off(TINT) for value in COLOURS[colour]])
+
+    tints = {thing: paint(thing.colour) for thing in scene.things}
     spots = tuple(
         Spot(
             shape=thing.shape,
             paint=tints[thing],
-            right=right + chance.uniform(-SHIFT, SHIFT),
-            up=up + chance.uniform(-SHIFT, SHIFT),
-            radius=radius * (1 + chance.uniform(-STRETCH, STRETCH)),
-            turn=chance.uniform(-TURN, TURN),
+            right=right + off(SHIFT),
+            up=up + off(SHIFT),
+            radius=radius * (1 + off(STRETCH)),
+            turn=off(TURN),
         )
         for thing, (right, up, radius) in zip(scene.parts, circles(scene, height, width), strict=True)
     )
-    return Arrangement(_paint(scene.background, chance), spots, height, width)
+    return Arrangement(paint(scene.background), spots, height, width)
 
 
 def draw(picture: Arrangement, top: int = 0, left: int = 0, side: int | None = None) -> Tensor:
     """The picture [3, height, width] in -1..1, or a square window of it."""
-    height, width = (side, side) if side else (picture.height, picture.width)
-    down, right = torch.meshgrid(top + 0.5 + torch.arange(height), left + 0.5 + torch.arange(width), indexing="ij")
-    drawn = picture.ground.view(3, 1, 1).expand(3, height, width).clone()
-    for spot, distance in zip(picture.spots, picture.distances(down, right), strict=True):
+    outside = picture.outside(top, left, side)
+    drawn = picture.ground.view(3, 1, 1).expand(3, *outside.shape[1:]).clone()
+    for spot, distance in zip(picture.spots, outside, strict=True):
         drawn += (0.5 - distance).clamp(0, 1) * (spot.paint.view(3, 1, 1) - drawn)
     return drawn.clamp(-1, 1)
 
@@ -178,10 +191,6 @@ def mask(shape: str, pixels: int) -> Tensor:
     axis = (torch.arange(pixels) + 0.5) / pixels * 2.4 - 1.2
     up, right = torch.meshgrid(-axis, axis, indexing="ij")
     return DISTANCES[shape](right, up) < 0
-
-
-def _paint(colour: str, chance: random.Random) -> Tensor:
-    return torch.tensor([value / 127.5 - 1 + chance.uniform(-TINT, TINT) for value in COLOURS[colour]])
 
 
 def _circle(x: Tensor, y: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """How well a pipeline obeys: held-out prompts in both languages at several sizes, judged by measuring."""
 
 import random
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -21,12 +22,15 @@ SEED: Final = "held out"
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Parts of 1 of the pictures in which background, colours and shapes were right."""
+    """Parts of 1 of the pictures in which background, colours and shapes were right; and where colours and shapes were,
+    their outlines' medians as in `judge.Outline`: 1 if none were."""
 
     pictures: int
     background: float
     colour: float
     shape: float
+    off: float
+    longer: float
 
 
 def prompts(count: int) -> list[tuple[Scene, str]]:
@@ -61,7 +65,24 @@ def score(pipeline: ZImagePipeline, count: int, height: int, width: int) -> Scor
     made = pictures(pipeline, [text for _, text in pairs], height, width)
     verdicts = [judge.judge(picture, scene) for picture, (scene, _) in zip(made, pairs, strict=True)]
 
+    outlines = [
+        judge.outline(picture, scene)
+        for picture, (scene, _), verdict in zip(made, pairs, verdicts, strict=True)
+        if verdict.shape and verdict.colour
+    ]
+
     def part(name: str) -> float:
         return sum(bool(getattr(verdict, name)) for verdict in verdicts) / len(verdicts)
 
-    return Score(len(verdicts), part("background"), part("colour"), part("shape"))
+    return Score(
+        pictures=len(verdicts),
+        background=part("background"),
+        colour=part("colour"),
+        shape=part("shape"),
+        off=_median([outline.off for outline in outlines]),
+        longer=_median([outline.longer for outline in outlines]),
+    )
+
+
+def _median(values: Sequence[float]) -> float:
+    return statistics.median(values) if values else 1.0

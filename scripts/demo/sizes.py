@@ -13,8 +13,8 @@ PAD: Final = 32  # tokens that captions and pictures are filled up to
 TOKENS: Final = 4096  # of a batch
 SMALLEST: Final = 256
 LARGEST: Final = 1024
-LOOKED_AT: Final = (96, 128, 128, 256)
-BLOCKS: Final = (1, 1, 2, 4)  # tokens a side of what is looked at together
+LOOKED_AT: Final = (256, 512, 1024)
+BLOCKS: Final = (1, 4, 8, 16)  # tokens a side of what is looked at together
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +29,16 @@ class Canvas:
     weights: Tensor
 
 
-def pick(chance: random.Random, bias: float = 1.3) -> tuple[int, int]:
-    """Rows and columns in tokens: any size and any shape up to 1:2; the larger `bias`, the more often small."""
-    area = (SMALLEST * (LARGEST / SMALLEST) ** chance.random() ** bias) ** 2
-    ratio = 1.0 if chance.random() < 0.5 else 2 ** chance.uniform(-1, 1)
-    sides = ((area * ratio) ** 0.5, (area / ratio) ** 0.5)
-    rows, columns = (min(LARGEST, max(SMALLEST, side)) for side in sides)
-    return round(rows / PATCH), round(columns / PATCH)
+def pick(chance: random.Random, least: int = 0, bias: float = 1.3) -> tuple[int, int]:
+    """Rows and columns in tokens, `least` at least: any size and any shape up to 1:2; the larger `bias`, the more often
+    small."""
+    while True:
+        area = (SMALLEST * (LARGEST / SMALLEST) ** chance.random() ** bias) ** 2
+        ratio = 1.0 if chance.random() < 0.5 else 2 ** chance.uniform(-1, 1)
+        sides = ((area * ratio) ** 0.5, (area / ratio) ** 0.5)
+        rows, columns = (round(min(LARGEST, max(SMALLEST, side)) / PATCH) for side in sides)
+        if rows * columns >= least:
+            return rows, columns
 
 
 def all_of(rows: int, columns: int) -> Canvas:

@@ -15,13 +15,13 @@ from scripts.demo.checkpoint import Stateful, load, save
 from scripts.demo.muon import Muon
 from scripts.demo.walks import Walks
 
-MATRIX_RATE: Final = 1.5e-3
-RATE: Final = 1.5e-3
+MATRIX_RATE: Final = 1e-3
+RATE: Final = 1e-3
 WARM_UP: Final = 200
-DECAY_FROM: Final = 0.5  # of the steps
+DECAY_FROM: Final = 0.2  # of the steps
 AVERAGE: Final = 0.998
 SAVE_EVERY: Final = 50
-WHOLE: Final = 0.12  # of the steps, the last ones, see whole pictures
+WHOLE: Final = 0.45  # of the steps, the last ones, see whole pictures
 
 
 class Average:
@@ -103,7 +103,7 @@ class Training:
                 group["lr"] = rate * self._pace()
             optimiser.zero_grad(set_to_none=True)
         with torch.autocast("cpu", torch.bfloat16, enabled=self._half):
-            if self.step % 2:
+            if self.step % 4:
                 walk = self._walks.next(batch, generator)
                 loss, self._asked = walk.loss_of(self._network, self._compass)
             else:

@@ -1,17 +1,15 @@
 """Teach the transformer to go on from where it has come to itself, and to mend there what it got wrong before."""
 
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from app.engine.core.untyped import ZImageTransformer
 from scripts.demo import layout, reading, sizes
-from scripts.demo.flow import ASKED, STEPS, Batch
+from scripts.demo.flow import ASKED, STEPS, Batch, error_of
 from scripts.demo.forward import velocity
-
-LATE: Final = 0.5  # sigma, below which the velocity counts less: it makes up for all that went wrong before
 
 
 class Walk:
@@ -29,9 +27,8 @@ class Walk:
         batch, sigma, seen = self._batch, STEPS[self._step], list[Tensor]()
         at = torch.full((len(batch.clean),), sigma)
         out = velocity(network, self._now, batch.canvas, at, batch.caption, seen).float()
-        error = (out - (batch.clean - self._now) / sigma).square().mean(dim=2)
         asked = compass.errors(seen, batch.canvas)
-        loss = min(1.0, (sigma / LATE) ** 2) * (error * batch.weights).mean() + ASKED * asked.mean()
+        loss = error_of(out - (batch.clean - self._now) / sigma, at, batch) + ASKED * asked.mean()
         self._step += 1
         after = 0.0 if self.ended else STEPS[self._step]
         self._now = self._now + (sigma - after) * out.detach()
@@ -73,4 +70,4 @@ def _begun(batch: Batch, generator: torch.Generator, step: int) -> Walk:
 
 def _batch(fields: dict[str, Any]) -> Batch:
     canvas, caption = sizes.Canvas(**fields["canvas"]), reading.Caption(**fields["caption"])
-    return Batch(fields["clean"], fields["weights"], canvas, caption)
+    return Batch(fields["clean"], fields["weights"], canvas, caption, fields["whole"])

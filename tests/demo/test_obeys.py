@@ -22,6 +22,8 @@ def test_held_out_prompts_give_their_ground_their_colours_and_their_shapes(
     assert score.background >= 0.95
     assert score.colour >= 0.9
     assert score.shape >= 0.75
+    assert score.off <= 0.01
+    assert abs(score.longer) <= 0.04
 
 
 def test_it_fits_into_the_repository() -> None:

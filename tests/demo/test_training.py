@@ -1,6 +1,7 @@
 """What the demo model is trained with: the true forward pass, codes that mean what is drawn, runs that go on."""
 
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,26 @@ def test_a_part_of_a_picture_is_told_like_the_whole() -> None:
     for place, row in zip(part.places[0], codes.of_tokens(picture, part.places[0])[0], strict=True):
         assert torch.equal(row, latents[int(place[0]) * 32 + int(place[1])])
     assert float(part.weights) == pytest.approx(32 * 32 / 96)
+
+
+def test_the_cells_of_a_whole_picture_lie_where_they_belong() -> None:
+    chance = random.Random(7)
+    picture = scenes.arrange(scenes.sample(chance), 256, 320)
+    canvas = sizes.all_of(16, 20)
+    tokens, _ = codes.of_tokens(picture, canvas.places[0])
+    one_by_one, _ = codes.codes(picture, torch.cartesian_prod(torch.arange(32), torch.arange(40)))
+    assert torch.equal(codes.as_cells(tokens[None], 16, 20)[0].flatten(0, 1), one_by_one)
+
+
+def test_of_whole_pictures_what_is_ragged_is_worse_than_what_is_off(pipeline: ZImagePipeline) -> None:
+    readers = reading.Readers(pipeline.tokenizer, pipeline.text_encoder)
+    batch = flow.Scenes(readers, seed=1, start=0, whole_from=0).batch(0)
+    sigma = torch.ones(len(batch.clean))
+    off = torch.full_like(batch.clean, 0.5)
+    ragged = off * torch.tensor([1.0, -1.0]).repeat_interleave(16).repeat(2)  # from each cell to the next
+    assert flow.error_of(ragged, sigma, batch) > 2 * flow.error_of(off, sigma, batch)
+    part = replace(batch, whole=False)
+    assert flow.error_of(ragged, sigma, part) == pytest.approx(float(flow.error_of(off, sigma, part)))
 
 
 def test_a_killed_run_goes_on_as_if_nothing_had_been(
