@@ -13,16 +13,17 @@ MAX_BYTES = 15_000_000
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
-    ("pictures", "height", "width"), [(32, 256, 256), (16, 512, 320), (12, 512, 512), (4, 1024, 1024)]
+    ("pictures", "height", "width", "off"),
+    [(32, 256, 256, 0.0045), (16, 512, 320, 0.007), (12, 512, 512, 0.0038), (4, 1024, 1024, 0.01)],
 )
 def test_held_out_prompts_give_their_ground_their_colours_and_their_shapes(
-    pipeline: ZImagePipeline, pictures: int, height: int, width: int
+    pipeline: ZImagePipeline, pictures: int, height: int, width: int, off: float
 ) -> None:
     score = scoring.score(pipeline, pictures, height, width)
     assert score.background >= 0.95
     assert score.colour >= 0.9
     assert score.shape >= 0.75
-    assert score.off <= 0.01
+    assert score.off <= off
     assert abs(score.longer) <= 0.04
 
 
